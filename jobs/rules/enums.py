@@ -1,0 +1,74 @@
+"""The words of a job definition. Integer values are the wire's and the database's (1-domain.md 2)."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+
+class AppKind(StrEnum):
+    """What an app may touch: its own things, or everything (D-80)."""
+
+    NORMAL = "NORMAL"
+    ADMIN = "ADMIN"
+
+
+class JobStatus(IntEnum):
+    """EXPIRED is derived from the active window and never stored (D-1)."""
+
+    ACTIVE = 1
+    DISABLED = 2
+    EXPIRED = 3
+    TRASHED = 4
+    PAUSED = 5
+
+
+class ContentType(IntEnum):
+    TEXT = 1
+    SCRIPT = 2
+    JAR = 3
+
+
+class ExpressionKind(IntEnum):
+    CRON = 1
+    RATE = 2
+    DELAY = 3
+    ISO8601 = 4
+
+
+class CommonStrategy(IntEnum):
+    """Which of the expected upstream runs must be done (D-34)."""
+
+    ALL = 1
+    LASTONE = 2
+    ANYONE = 3
+
+
+class Edit(IntEnum):
+    """``operatorMode`` of an entry in a change set."""
+
+    ADD = 1
+    EDIT = 2
+    DELETE = 3
+
+
+class MisfirePolicy(StrEnum):
+    """Which missed slots are opened after an outage (D-23)."""
+
+    ALL = "all"
+    LAST = "last"
+    SKIP = "skip"
+
+
+class GapReason(StrEnum):
+    """Why a slot has no task (D-23)."""
+
+    SKIPPED = "SKIPPED"
+    EDITED = "EDITED"
+    NO_UPSTREAM_YET = "NO_UPSTREAM_YET"
+    EXPIRED = "EXPIRED"
+    CAPPED = "CAPPED"
+
+    @property
+    def is_loss(self) -> bool:
+        """A loss stays expected and blocks dependents until an operator fills it."""
+        return self in {GapReason.EXPIRED, GapReason.CAPPED}
