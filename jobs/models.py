@@ -1,0 +1,255 @@
+"""What should run, and when: apps, worker groups, jobs with their schedules and dependencies."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db import models
+from django.db.models import F, Q
+
+from jobs.rules.enums import (
+    AppKind,
+    CommonStrategy,
+    ContentType,
+    ExpressionKind,
+    JobStatus,
+    MisfirePolicy,
+)
+
+DEFAULT_GROUP_ID = 1
+_STORED_STATUSES = [JobStatus.ACTIVE, JobStatus.DISABLED, JobStatus.TRASHED, JobStatus.PAUSED]
+
+
+def _choices(words: type[AppKind | MisfirePolicy]) -> list[tuple[str, str]]:
+    return [(word.value, word.value) for word in words]
+
+
+def _codes(
+    words: type[JobStatus | ContentType | ExpressionKind | CommonStrategy],
+) -> list[tuple[int, str]]:
+    return [(word.value, word.name) for word in words]
+
+
+class WorkerGroup(models.Model):
+    """A set of workers; names a Celery queue (D-81). Group 1 is the default."""
+
+    name = models.CharField(max_length=64, unique=True)
+    is_enabled = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class App(models.Model):
+    """A registered business system (D-80). Up to two live keys, stored encrypted (W-12)."""
+
+    name = models.CharField(max_length=64, unique=True)
+    kind = models.CharField(
+        max_length=8, choices=_choices(AppKind), default=AppKind.NORMAL.value
+    )
+    is_enabled = models.BooleanField(default=True)
+    owner = models.CharField(max_length=128, blank=True, default="")
+    sealed_key = models.TextField(editable=False)
+    sealed_old_key = models.TextField(
+        editable=False, blank=True, default="", help_text="still accepted until dropped"
+    )
+    max_concurrency = models.PositiveIntegerField(default=0, help_text="0 = unlimited")
+    max_priority = models.PositiveSmallIntegerField(default=10)
+    allowed_groups = models.ManyToManyField(
+        WorkerGroup, blank=True, help_text="none chosen = every group"
+    )
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_admin(self) -> bool:
+        return self.kind == AppKind.ADMIN
+
+
+class Job(models.Model):
+    """A definition of work. Its identity is ``jobId``; its runs are tasks."""
+
+    app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="jobs")
+    name = models.CharField(max_length=256)
+    job_type = models.CharField(max_length=32)
+    content = models.TextField()
+    content_type = models.PositiveSmallIntegerField(
+        choices=_codes(ContentType), default=ContentType.TEXT
+    )
+    extra = models.JSONField(default=dict, blank=True, help_text="the job's own parameters")
+    status = models.PositiveSmallIntegerField(
+        choices=[(status.value, status.name) for status in _STORED_STATUSES],
+        default=JobStatus.ACTIVE,
+    )
+    worker_group = models.ForeignKey(
+        WorkerGroup, on_delete=models.PROTECT, default=DEFAULT_GROUP_ID
+    )
+    department = models.CharField(max_length=256, blank=True, default="")
+    biz_groups = models.CharField(max_length=1024, blank=True, default="")
+    priority = models.PositiveSmallIntegerField(default=1)
+    is_one_off = models.BooleanField(default=False)
+    is_serial = models.BooleanField(default=False)
+    is_shared = models.BooleanField(default=False, help_text="other apps may depend on it")
+    active_from = models.DateTimeField(null=True, blank=True)
+    active_until = models.DateTimeField(null=True, blank=True)
+    expire_after = models.DurationField(
+        default=timedelta(days=1), help_text="zero: never expires (D-24)"
+    )
+    max_retries = models.PositiveSmallIntegerField(default=0)
+    retry_interval = models.DurationField(default=timedelta(seconds=3))
+    timeout = models.DurationField(default=timedelta(0), help_text="per attempt; zero = none")
+    misfire_policy = models.CharField(
+        max_length=8, choices=_choices(MisfirePolicy), default=MisfirePolicy.ALL.value
+    )
+    time_zone = models.CharField(max_length=64)
+    callback_url = models.CharField(max_length=1024, blank=True, default="")
+    created_by = models.CharField(max_length=256, blank=True, default="")
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    #: Nothing before it is ever caught up: created, or left DISABLED (D-23).
+    floor_at = models.DateTimeField()
+    #: When a PAUSED job was paused; what was done since names its runs at the resume (D-36).
+    paused_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["app", "name"],
+                condition=~Q(status=JobStatus.TRASHED),
+                name="job_name_unique_in_app",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=[status.value for status in _STORED_STATUSES]),
+                name="job_status_is_stored_one",
+            ),
+            models.CheckConstraint(
+                condition=Q(active_from__isnull=True)
+                | Q(active_until__isnull=True)
+                | Q(active_from__lte=F("active_until")),
+                name="job_active_window_in_order",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    def is_active_at(self, due_at: datetime) -> bool:
+        """Tell whether ``due_at`` lies in the active window (D-22)."""
+        after_start = self.active_from is None or due_at >= self.active_from
+        return after_start and (self.active_until is None or due_at < self.active_until)
+
+    def status_at(self, now: datetime) -> JobStatus:
+        """Return the status as everyone reads it: EXPIRED once the window is over (D-1)."""
+        stored = JobStatus(self.status)
+        is_over = self.active_until is not None and self.active_until <= now
+        return JobStatus.EXPIRED if is_over and stored is not JobStatus.TRASHED else stored
+
+    def expires_at(self, due_at: datetime) -> datetime | None:
+        """Return when a task due at ``due_at`` is too late to start; None: never (D-24)."""
+        if not self.expire_after:
+            return None
+        try:
+            return due_at + self.expire_after
+        except OverflowError:
+            return datetime.max.replace(tzinfo=UTC)
+
+
+class DependencyEntry(models.Model):
+    """``job`` waits for the runs of ``upstream`` that ``offset`` names (1-domain.md 4)."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="dependencies")
+    upstream = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="dependents")
+    common_strategy = models.PositiveSmallIntegerField(
+        choices=_codes(CommonStrategy), default=CommonStrategy.ALL
+    )
+    offset = models.CharField(max_length=64, blank=True, default="cd")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["job", "upstream"], name="dependency_unique"),
+            models.CheckConstraint(condition=~Q(job=F("upstream")), name="dependency_not_on_self"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id} waits for {self.upstream_id}"
+
+
+class ScheduleExpression(models.Model):
+    """One expression of a job, with its cursor: the next slot to open (D-21)."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="expressions")
+    kind = models.PositiveSmallIntegerField(
+        choices=_codes(ExpressionKind), default=ExpressionKind.CRON
+    )
+    text = models.CharField(max_length=1024)
+    #: The instant it was saved: the anchor of unanchored forms (D-16).
+    anchor_at = models.DateTimeField()
+    #: Slots before it are not expected and never caught up (D-23).
+    floor_at = models.DateTimeField()
+    #: None: the series is over, or a delay waits for its run to end.
+    next_due_at = models.DateTimeField(null=True, blank=True)
+    #: Set when opening it failed: it is stepped over until somebody edits it (X-9).
+    fault = models.TextField(blank=True, default="")
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["next_due_at"],
+                condition=Q(next_due_at__isnull=False),
+                name="expression_due",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class AuditEntry(models.Model):
+    """Who changed what, append-only (D-85)."""
+
+    at = models.DateTimeField()
+    app = models.ForeignKey(App, null=True, on_delete=models.PROTECT)
+    user = models.CharField(max_length=256, blank=True, default="")
+    address = models.CharField(max_length=64, blank=True, default="")
+    action = models.CharField(max_length=64)
+    object_type = models.CharField(max_length=32)
+    object_id = models.BigIntegerField()
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["object_type", "object_id", "at"], name="audit_of_object")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.object_type} {self.object_id}"
+
+
+class RequestRecord(models.Model):
+    """The first answer to a mutating request, given again when the request is repeated (W-13)."""
+
+    app = models.ForeignKey(App, on_delete=models.CASCADE)
+    endpoint = models.CharField(max_length=128)
+    request_key = models.CharField(max_length=80)
+    digest = models.CharField(max_length=64)
+    answer = models.JSONField(null=True)
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["app", "endpoint", "request_key"], name="request_answered_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} {self.request_key}"

@@ -1,0 +1,95 @@
+"""Typed readers of the environment: every setting an operator may turn goes through one of these."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import environ
+
+_env = environ.Env()
+
+# sun_path is 108 bytes on Linux and 104 on macOS, its closing NUL included.
+_SOCKET_PATH_MAX = 100
+
+
+def text(name: str, default: str = "") -> str:
+    """Return the variable ``name``, or ``default`` where it is unset or empty."""
+    return str(_env.str(name, default=default) or default)
+
+
+def flag(name: str, default: bool = False) -> bool:
+    return bool(_env.bool(name, default=default))
+
+
+def number(name: str, default: int) -> int:
+    return int(_env.int(name, default=default))
+
+
+def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
+    """Return a comma-separated variable as a list without blanks."""
+    value = text(name, ",".join(default))
+    return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def directory(name: str, default: Path) -> Path:
+    return Path(text(name, str(default))).resolve()
+
+
+def database(name: str, default_file: Path) -> dict[str, Any]:
+    """Return Django's settings of the database that ``name`` gives as a URL; SQLite if unset.
+
+    SQLite begins every transaction with a write lock, since a deferred one that reads and then
+    writes fails at once under a second writer; WAL keeps readers free meanwhile.
+    """
+    url = text(name, f"sqlite:///{default_file}")
+    config: dict[str, Any] = dict(_env.db_url_config(url))
+    options = dict(config.get("OPTIONS", {}))
+    if config["ENGINE"].endswith("sqlite3"):
+        options |= {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+            " PRAGMA temp_store=MEMORY; PRAGMA cache_size=-20000;",
+        }
+    else:
+        options.setdefault("connect_timeout", 5)
+        config |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    return config | {"OPTIONS": options, "ATOMIC_REQUESTS": False}
+
+
+def socket_path(run_dir: Path) -> Path:
+    """Return where the embedded broker listens: a path short enough for a Unix socket."""
+    path = run_dir / "broker.sock"
+    if len(str(path).encode()) <= _SOCKET_PATH_MAX:
+        return path
+    digest = hashlib.sha256(str(run_dir).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"sentinel-{os.getuid()}-{digest}" / "broker.sock"
+
+
+def broker(name: str, run_dir: Path) -> str:
+    """Return the broker's URL; unset means the embedded broker on its Unix socket."""
+    return text(name) or f"redis+socket://{quote(str(socket_path(run_dir)))}?virtual_host=0"
+
+
+def secret(name: str, path: Path) -> str:
+    """Return the secret ``name``, or the one in the 0600 file ``path``, made at the first call."""
+    if given := text(name):
+        return given
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f"{path.name}.{os.getpid()}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(48))
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass  # another process made it first, and its secret is the one that counts
+        finally:
+            fresh.unlink()
+    return path.read_text().strip()

@@ -1,0 +1,126 @@
+"""Django's settings, in the order of Django's own documentation; all knobs are ``SENTINEL_*``."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sentinel_project import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+RUN_DIR = env.directory("SENTINEL_RUN_DIR", BASE_DIR / "run")
+
+# Core
+DEBUG = env.flag("SENTINEL_DEBUG")
+SECRET_KEY = env.secret("SENTINEL_SECRET_KEY", RUN_DIR / "secret_key")
+ALLOWED_HOSTS = env.words("SENTINEL_ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
+CSRF_TRUSTED_ORIGINS = env.words("SENTINEL_TRUSTED_ORIGINS")
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+ROOT_URLCONF = "sentinel_project.urls"
+WSGI_APPLICATION = "sentinel_project.wsgi.application"
+APPEND_SLASH = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_celery_beat",
+    "sentinel_project.apps.SentinelConfig",
+    "jobs.apps.JobsConfig",
+    "tasks_app.apps.TasksConfig",
+    "logs_app.apps.LogsConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "sentinel_project" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Database: the only truth
+DATABASES = {"default": env.database("SENTINEL_DATABASE_URL", RUN_DIR / "sentinel.sqlite3")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Auth, sessions, security
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+_HTTPS = env.flag("SENTINEL_HTTPS")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+if env.flag("SENTINEL_BEHIND_PROXY"):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# Static files
+STATIC_URL = "static/"
+STATIC_ROOT = RUN_DIR / "static"
+WHITENOISE_USE_FINDERS = True
+
+# Logging
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "sentinel_project.logformat.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": env.text("SENTINEL_LOG_LEVEL", "INFO")},
+    "loggers": {"django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
+}
+
+# REST framework
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["jobs.authentication.TokenAuthentication"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "EXCEPTION_HANDLER": "sentinel_project.wire.envelope.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "UNAUTHENTICATED_TOKEN": None,
+}
+
+# Celery: the errand boy (X-5). Read by sentinel_project.celery under the prefix CELERY_.
+CELERY_BROKER_URL = env.broker("SENTINEL_BROKER_URL", RUN_DIR)
+CELERY_BROKER_IS_EMBEDDED = not env.text("SENTINEL_BROKER_URL")
+# A namespace for queue names, so that several installations can share one broker.
+BROKER_PREFIX = env.text("SENTINEL_BROKER_PREFIX", "sentinel")
+
+# Sentinel
+SENTINEL_TIME_ZONE = env.text("SENTINEL_TIME_ZONE", "Asia/Shanghai")
+SENTINEL_MISFIRE_GRACE = timedelta(seconds=env.number("SENTINEL_MISFIRE_GRACE", 60))
+SENTINEL_TOKEN_WINDOW = timedelta(seconds=env.number("SENTINEL_TOKEN_WINDOW", 180))
+SENTINEL_LEASE = timedelta(seconds=env.number("SENTINEL_LEASE", 30))
+SENTINEL_HEARTBEAT = timedelta(seconds=env.number("SENTINEL_HEARTBEAT", 5))
+SENTINEL_STREAM_CAP = env.number("SENTINEL_STREAM_CAP", 64 * 1024 * 1024)
+SENTINEL_WORK_DIR = env.directory("SENTINEL_WORK_DIR", RUN_DIR / "work")
+SENTINEL_WORKER_GROUPS = [int(group) for group in env.words("SENTINEL_WORKER_GROUPS", ("1",))]
+SENTINEL_ALLOW_ROOT = env.flag("SENTINEL_ALLOW_ROOT")

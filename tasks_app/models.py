@@ -1,0 +1,278 @@
+"""What ran: tasks, their attempts, the gaps of the ledger, events, and who is alive."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from jobs.models import Job, ScheduleExpression, WorkerGroup
+from jobs.rules.enums import GapReason
+from tasks_app.rules.states import FINAL, LIVE, AttemptStatus, TaskKind, TaskStatus
+
+_LIVE = sorted(status.value for status in LIVE)
+_FINAL = sorted(status.value for status in FINAL)
+
+
+class Batch(models.Model):
+    """One rerun request: its tasks depend on each other and on nothing else (D-51)."""
+
+    created_at = models.DateTimeField()
+    user = models.CharField(max_length=256, blank=True, default="")
+
+    class Meta:
+        verbose_name_plural = "batches"
+
+    def __str__(self) -> str:
+        return f"batch {self.pk}"
+
+
+class Task(models.Model):
+    """One run of a job for one due time. Only ``transitions`` writes its status (X-1)."""
+
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="tasks")
+    kind = models.CharField(max_length=8, choices=[(kind.value, kind.value) for kind in TaskKind])
+    batch = models.ForeignKey(Batch, null=True, on_delete=models.PROTECT, related_name="tasks")
+    due_at = models.DateTimeField()
+    data_at = models.DateTimeField()
+    status = models.PositiveSmallIntegerField(
+        choices=[(status.value, status.name) for status in TaskStatus]
+    )
+    reason = models.CharField(max_length=32, blank=True, default="")
+    reason_text = models.TextField(blank=True, default="")
+    opened_at = models.DateTimeField()
+    released_at = models.DateTimeField(null=True)
+    #: When it may start: later than now while a retry interval runs (D-2).
+    ready_at = models.DateTimeField(null=True)
+    rung_at = models.DateTimeField(null=True)
+    ring_count = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    #: When it is too late to start; None: never (D-24).
+    expires_at = models.DateTimeField(null=True)
+    #: Grows with every claim and take-over (X-3).
+    fence = models.BigIntegerField(default=0)
+    attempt_count = models.PositiveIntegerField(default=0)
+    #: Tries of the current budget, and requeues that cost none (X-6, 3-execution.md 3).
+    tries_used = models.PositiveIntegerField(default=0)
+    free_requeues = models.PositiveIntegerField(default=0)
+    #: An operator asked for it: it runs whatever the job's status but TRASHED (D-56).
+    is_asked = models.BooleanField(default=False)
+    execute_user = models.CharField(max_length=256, blank=True, default="")
+    kill_requested_at = models.DateTimeField(null=True)
+    kill_user = models.CharField(max_length=256, blank=True, default="")
+    #: Copies of the job's, so that the order of dispatch is one index.
+    worker_group = models.ForeignKey(WorkerGroup, on_delete=models.PROTECT)
+    priority = models.PositiveSmallIntegerField(default=1)
+    opened_by_expression = models.ForeignKey(
+        ScheduleExpression, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    named_by = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
+    #: Parameters of a run-now that stand in for the job's own.
+    extra = models.JSONField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["job", "due_at"],
+                condition=Q(kind=TaskKind.SCHEDULE.value),
+                name="task_one_per_slot",
+            ),
+            models.UniqueConstraint(
+                fields=["job"], condition=Q(kind=TaskKind.TEMP.value), name="task_one_per_one_off"
+            ),
+            models.UniqueConstraint(
+                fields=["batch", "job", "due_at"],
+                condition=Q(kind=TaskKind.RERUN.value),
+                name="task_one_per_batch_slot",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=_FINAL, ended_at__isnull=False)
+                | Q(~Q(status__in=_FINAL), ended_at__isnull=True),
+                name="task_ended_iff_final",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["job", "due_at"], name="task_of_job"),
+            models.Index(
+                fields=["worker_group", "-priority", "ready_at", "id"],
+                condition=Q(status=TaskStatus.READY.value),
+                name="task_ready",
+            ),
+            models.Index(
+                fields=["job", "due_at"],
+                condition=Q(status=TaskStatus.WAITING.value),
+                name="task_waiting",
+            ),
+            models.Index(
+                fields=["expires_at"],
+                condition=Q(status__in=[TaskStatus.WAITING.value, TaskStatus.READY.value])
+                & Q(expires_at__isnull=False),
+                name="task_expiring",
+            ),
+            models.Index(
+                fields=["job"], condition=Q(status=TaskStatus.RUNNING.value), name="task_running"
+            ),
+            models.Index(fields=["ended_at"], name="task_ended"),
+        ]
+
+    def __str__(self) -> str:
+        return f"task {self.pk}"
+
+
+class Attempt(models.Model):
+    """One try at a task, with the content it really ran (D-59)."""
+
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    fence = models.BigIntegerField()
+    status = models.CharField(
+        max_length=8, choices=[(status.value, status.value) for status in AttemptStatus]
+    )
+    worker = models.CharField(max_length=255)
+    claimed_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    lease_until = models.DateTimeField()
+    exit_code = models.IntegerField(null=True)
+    reason = models.CharField(max_length=32, blank=True, default="")
+    reason_text = models.TextField(blank=True, default="")
+    content = models.TextField()
+    extra = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["task", "number"], name="attempt_number_unique"),
+            models.UniqueConstraint(
+                fields=["task"], condition=Q(status__in=_LIVE), name="attempt_one_live"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["lease_until"], condition=Q(status__in=_LIVE), name="attempt_leases"
+            ),
+            models.Index(fields=["worker"], condition=Q(status__in=_LIVE), name="attempt_of_worker"),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of task {self.task_id}"
+
+
+class TaskNote(models.Model):
+    """A fact of a task's history that no column keeps: verdicts, operators' verbs (D-70, D-74)."""
+
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="notes")
+    at = models.DateTimeField()
+    fact = models.CharField(max_length=32)
+    reason = models.CharField(max_length=32, blank=True, default="")
+    text = models.TextField(blank=True, default="")
+    user = models.CharField(max_length=256, blank=True, default="")
+
+    class Meta:
+        indexes = [models.Index(fields=["task", "id"], name="note_of_task")]
+
+    def __str__(self) -> str:
+        return f"{self.fact} of task {self.task_id}"
+
+
+class Event(models.Model):
+    """Something that may let tasks go; left by the commit that did it, processed later (X-8).
+
+    ``job`` changed, or its ``task`` ended: the job and its dependents are looked at again.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
+    task = models.ForeignKey(Task, null=True, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField()
+    processed_at = models.DateTimeField(null=True)
+    #: A failing event steps aside until then, so that it stops nothing else.
+    not_before = models.DateTimeField(null=True)
+    faults = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["id"], condition=Q(processed_at__isnull=True), name="event_unprocessed"
+            ),
+            models.Index(fields=["processed_at"], name="event_processed"),
+        ]
+
+    def __str__(self) -> str:
+        return f"event {self.pk}"
+
+
+class Gap(models.Model):
+    """Slots that were not opened, and why; ``from_at`` and ``to_at`` both belong (D-23)."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="gaps")
+    expression = models.ForeignKey(
+        ScheduleExpression, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    from_at = models.DateTimeField()
+    to_at = models.DateTimeField()
+    count = models.PositiveIntegerField()
+    reason = models.CharField(max_length=16, choices=[(r.value, r.value) for r in GapReason])
+    created_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["job", "to_at"], name="gap_of_job")]
+
+    def __str__(self) -> str:
+        return f"{self.count} slots of job {self.job_id}: {self.reason}"
+
+
+class SkipMark(models.Model):
+    """A future slot that will open as REMOVED (D-55)."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="skip_marks")
+    due_at = models.DateTimeField()
+    user = models.CharField(max_length=256, blank=True, default="")
+    reason = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "due_at"], name="skip_mark_unique")]
+
+    def __str__(self) -> str:
+        return f"skip of job {self.job_id} at {self.due_at:%Y-%m-%dT%H:%M:%S%z}"
+
+
+class Worker(models.Model):
+    """A worker process that registered and beats (D-81)."""
+
+    name = models.CharField(max_length=255, unique=True)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    pool = models.CharField(max_length=16)
+    slots = models.PositiveIntegerField()
+    groups = models.ManyToManyField(WorkerGroup, related_name="workers")
+    containment = models.CharField(max_length=64, blank=True, default="")
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField()
+    stopped_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Scheduler(models.Model):
+    """A beat process and its last tick, so that everybody can see whether one is alive."""
+
+    name = models.CharField(max_length=255, unique=True)
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField()
+    #: Until when it alone sends the ordinary periodic tasks.
+    lease_until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SystemState(models.Model):
+    """The one row of the whole-system pause (D-60)."""
+
+    is_paused = models.BooleanField(default=False)
+    changed_at = models.DateTimeField(null=True)
+    changed_by = models.CharField(max_length=256, blank=True, default="")
+
+    def __str__(self) -> str:
+        return "paused" if self.is_paused else "running"
