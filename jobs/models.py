@@ -45,9 +45,7 @@ class App(models.Model):
     """A registered business system (D-80). Up to two live keys, stored encrypted (W-12)."""
 
     name = models.CharField(max_length=64, unique=True)
-    kind = models.CharField(
-        max_length=8, choices=_choices(AppKind), default=AppKind.NORMAL.value
-    )
+    kind = models.CharField(max_length=8, choices=_choices(AppKind), default=AppKind.NORMAL.value)
     is_enabled = models.BooleanField(default=True)
     owner = models.CharField(max_length=128, blank=True, default="")
     sealed_key = models.TextField(editable=False)
@@ -226,9 +224,7 @@ class AuditEntry(models.Model):
 
     class Meta:
         verbose_name_plural = "audit entries"
-        indexes = [
-            models.Index(fields=["object_type", "object_id", "at"], name="audit_of_object")
-        ]
+        indexes = [models.Index(fields=["object_type", "object_id", "at"], name="audit_of_object")]
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_type} {self.object_id}"

@@ -150,7 +150,9 @@ class Attempt(models.Model):
             models.Index(
                 fields=["lease_until"], condition=Q(status__in=_LIVE), name="attempt_leases"
             ),
-            models.Index(fields=["worker"], condition=Q(status__in=_LIVE), name="attempt_of_worker"),
+            models.Index(
+                fields=["worker"], condition=Q(status__in=_LIVE), name="attempt_of_worker"
+            ),
         ]
 
     def __str__(self) -> str:

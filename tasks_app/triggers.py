@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -43,7 +44,7 @@ def _statements(vendor: str) -> Iterator[str]:
             yield from (part.strip() for part in _SQLITE.format(**words).split(";\n", 1))
 
 
-def _forbidden(edges: Mapping[Enum, frozenset[Enum]]) -> str:
+def _forbidden(edges: Mapping[Any, frozenset[Any]]) -> str:
     """Return the condition of a refused update: an edge not in ``edges``, or a falling fence."""
     allowed = " OR ".join(
         f"(OLD.status = {_literal(source)} AND NEW.status IN ({_literals(targets)}))"
