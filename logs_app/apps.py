@@ -1,4 +1,4 @@
-"""Django's name card of this app."""
+"""The Django app of what was printed."""
 
 from __future__ import annotations
 
@@ -8,3 +8,4 @@ from django.apps import AppConfig
 class LogsConfig(AppConfig):
     name = "logs_app"
     verbose_name = "Logs"
+    default_auto_field = "django.db.models.BigAutoField"
