@@ -24,8 +24,9 @@ class Buffer:
     ``start`` is the offset in the stream of the first byte, ``dropped`` counts what was cut out.
     """
 
-    def __init__(self, cap: int) -> None:
+    def __init__(self, cap: int, *, memory: int = MEMORY) -> None:
         self._room = cap
+        self._memory_limit = memory
         self._memory = bytearray()
         self._spill: FileIO | None = None
         self._spill_start = 0
@@ -100,7 +101,7 @@ class Buffer:
 
     def _keep(self, data: bytes) -> int:
         """Put ``data`` last and return how much of it there was room for."""
-        if self._spill_end == 0 and len(self._memory) + len(data) <= MEMORY:
+        if self._spill_end == 0 and len(self._memory) + len(data) <= self._memory_limit:
             self._memory += data
             return len(data)
         start = self._spill_end
