@@ -1,0 +1,179 @@
+"""The first process of every tree: starts the content, collects the dead, ends what is left (X-21).
+
+Runs as a program of its own (``python -I -S init.py CHANNEL COMMAND...``) and imports nothing of
+ours. In a PID namespace it is process 1, so the kernel ends everything with it; elsewhere it makes
+itself the subreaper, so that whoever loses its parent, daemons included, becomes its child. Either
+way "no child left" proves that the tree is empty.
+
+CHANNEL is a socket to the worker. Down come ``T`` (SIGTERM to all) and ``K`` (SIGKILL until
+empty); its end means ``K`` too, so that nothing outlives a worker that was killed. Up go lines:
+``started``, ``failed ERRNO``, ``exit CODE``, ``signal NUMBER`` and, last, ``gone``.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import sys
+
+_SET_CHILD_SUBREAPER = 36
+_FIRST_PAUSE, _LONGEST_PAUSE = 10, 500  # milliseconds between two rounds of SIGKILL
+
+
+class Init:
+    """The main process and everything that came out of it."""
+
+    def __init__(self, channel: int) -> None:
+        self._channel = channel
+        self._main: int | None = None
+        self._is_killing = False
+        self._pause = _FIRST_PAUSE
+        self._wake = _wake_on_child()
+        self._poller = select.poll()
+        self._poller.register(channel, select.POLLIN)
+        self._poller.register(self._wake, select.POLLIN)
+
+    def run(self, argv: list[str]) -> None:
+        """Start ``argv`` and stay until nothing of it is left."""
+        if not self._start(argv):
+            return
+        while self._reap():
+            self._wait()
+        self._say("gone")
+
+    def _start(self, argv: list[str]) -> bool:
+        every = [number for number in signal.valid_signals() if number not in _UNCATCHABLE]
+        try:
+            self._main = os.posix_spawnp(
+                argv[0], argv, _given_environment(), setsid=True, setsigmask=[], setsigdef=every
+            )
+        except OSError as error:
+            self._say(f"failed {error.errno}")
+            return False
+        self._say("started")
+        return True
+
+    def _reap(self) -> bool:
+        """Collect everyone who ended; tell whether anyone is left."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            if pid == self._main:
+                code = os.waitstatus_to_exitcode(status)
+                self._say(f"exit {code}" if code >= 0 else f"signal {-code}")
+
+    def _wait(self) -> None:
+        """Wait for a death or a command; while killing, kill again until nobody is left."""
+        for descriptor, _ in self._poller.poll(self._pause if self._is_killing else None):
+            if descriptor == self._wake:
+                os.read(self._wake, 4096)
+            else:
+                self._obey(self._heard())
+        if self._is_killing:
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            _signal_all(signal.SIGKILL)
+
+    def _obey(self, command: bytes) -> None:
+        if command == b"T":
+            _signal_all(signal.SIGTERM)
+            _signal_all(signal.SIGCONT)  # a stopped process hears nothing but SIGKILL
+            return
+        self._is_killing = True
+        if not command:
+            self._poller.unregister(self._channel)
+
+    def _heard(self) -> bytes:
+        try:
+            return os.read(self._channel, 1)
+        except ConnectionError:
+            return b""
+
+    def _say(self, line: str) -> None:
+        try:
+            os.write(self._channel, f"{line}\n".encode())
+        except OSError:
+            # The worker is gone. The end of the channel says the same and is acted upon.
+            self._is_killing = True
+
+
+_UNCATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
+
+
+def _wake_on_child() -> int:
+    """Return a descriptor that becomes readable whenever a child ends."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    os.set_blocking(reader, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    return reader
+
+
+def _given_environment() -> dict[bytes, bytes]:
+    """Return what the worker handed over: Python itself adds LC_CTYPE in the C locale."""
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            entries = file.read().split(b"\0")
+    except OSError:
+        return dict(os.environb)
+    return dict(entry.split(b"=", 1) for entry in entries if b"=" in entry)
+
+
+def _signal_all(number: int) -> None:
+    """Signal every process but this one. In a namespace of our own the kernel knows them all."""
+    for pid in [-1] if os.getpid() == 1 else _descendants(os.getpid()):
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            # Ended meanwhile, or not ours to signal: then it stays our child, and we never say
+            # that the tree is gone.
+            continue
+
+
+def _descendants(ancestor: int) -> list[int]:
+    """Return the ids below ``ancestor``, nearest first."""
+    children: dict[int, list[int]] = {}
+    for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
+        children.setdefault(_parent(pid), []).append(pid)
+    found = list(children.get(ancestor, []))
+    for pid in found:
+        found.extend(children.get(pid, []))
+    return found
+
+
+def _parent(pid: int) -> int:
+    """Return the parent of ``pid``, 0 if it just ended. Its name may hold spaces and brackets."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of every descendant that loses its own."""
+    import ctypes  # here, for a process in a namespace need not pay for it
+
+    ctypes.CDLL(None, use_errno=True).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def main() -> None:
+    """Guard the command of the arguments until it and all that came out of it are gone."""
+    channel = int(sys.argv[1])
+    os.set_inheritable(channel, False)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if os.getpid() != 1:
+        _adopt_orphans()
+    Init(channel).run(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""The directory of one run: fresh, readable by nobody else, and gone afterwards (X-20).
+
+Whoever uses a directory holds a lock on it, which the kernel drops with the process. So a worker
+that was killed leaves directories that anyone can tell from those in use.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks_app.executors.base import Execution
+
+logger = logging.getLogger(__name__)
+
+_PREFIX = "task-"
+
+
+@contextmanager
+def workspace(execution: Execution) -> Iterator[Path]:
+    """Make a fresh directory of mode 0700 and remove it on every path."""
+    root = execution.work_root
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    prefix = f"{_PREFIX}{execution.task_id}-{execution.attempt_number}-"
+    with _locked(root, fcntl.LOCK_SH):  # so that no sweep sees the directory before its lock
+        home = Path(tempfile.mkdtemp(prefix=prefix, dir=root.resolve()))
+        lock = _open(home)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield home
+    finally:
+        _remove(home)
+        os.close(lock)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write ``text`` into a new file of mode 0600."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text.encode())
+
+
+def sweep_workspaces(root: Path) -> int:
+    """Remove what workers that died left under ``root``; return how many directories that was."""
+    if not root.is_dir():
+        return 0
+    with _locked(root, fcntl.LOCK_EX):
+        return sum(_remove_if_abandoned(home) for home in root.glob(f"{_PREFIX}*"))
+
+
+def _remove_if_abandoned(home: Path) -> bool:
+    try:
+        with _locked(home, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            _remove(home)
+    except (BlockingIOError, FileNotFoundError):
+        return False  # in use, or just removed by its own worker
+    return not home.exists()
+
+
+@contextmanager
+def _locked(folder: Path, kind: int) -> Iterator[None]:
+    descriptor = _open(folder)
+    try:
+        fcntl.flock(descriptor, kind)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _remove(home: Path) -> None:
+    """Remove ``home``, also where content took its own rights away or was there first."""
+    try:
+        _open_up(home)
+        shutil.rmtree(home)
+    except FileNotFoundError:
+        return
+    except OSError:
+        logger.exception("workspace.left", extra={"path": str(home)})
+
+
+def _open_up(home: Path) -> None:
+    """Make every directory writable before it is entered."""
+    home.chmod(0o700)
+    for folder, names, _ in os.walk(home):
+        for path in (Path(folder, name) for name in names):
+            if not path.is_symlink():
+                path.chmod(0o700)
