@@ -45,7 +45,9 @@ def _times(question: Question, at: datetime, zone: ZoneInfo) -> list[str]:
         # Looking back, a series that is over is still worth listing.
         slots = _backwards(parse(kind, text, zone=zone, saved_at=saved_at), at)
     else:
-        slots = _forwards(parse_live(kind, text, zone=zone, saved_at=saved_at, now=at), at, saved_at)
+        slots = _forwards(
+            parse_live(kind, text, zone=zone, saved_at=saved_at, now=at), at, saved_at
+        )
     return [_shown(slot, zone) for slot, _ in zip(slots, range(count), strict=False)]
 
 

@@ -1,7 +1,7 @@
 """Which wall times a cron expression names, without any zone: a search over days and minutes (D-14).
 
-Wall times are whole seconds since the epoch's midnight. Every search is bounded: the calendar of
-weekdays and leap years repeats, so what does not come within ``_HORIZON`` years never comes.
+Wall times are whole seconds since the epoch's midnight. Every search ends with the years that cron knows
+(1970-2099, D-12), so an expression that never fires is found out at once.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
-from .cron_fields import Specials
+from .cron_fields import YEARS, Specials
 from .walltime import DAY_SECONDS, EPOCH_ORDINAL
 
-_HORIZON = 41  # 29 February on one weekday can be 40 years away, across a year like 2100
-_FIRST_YEAR, _LAST_YEAR = 1, 9999
-_FIRST_DAY = 1 - EPOCH_ORDINAL
-_LAST_DAY = date.max.toordinal() - EPOCH_ORDINAL
+_FIRST_DAY = date(YEARS.low, 1, 1).toordinal() - EPOCH_ORDINAL
+_LAST_DAY = date(YEARS.high, 12, 31).toordinal() - EPOCH_ORDINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +35,8 @@ class Days:
     of_month: DayField
     of_week: DayField
     either: bool
-    months: frozenset[int]
-    years: tuple[int, ...] | None
+    months: tuple[int, ...]
+    years: tuple[int, ...]
     _known: dict[tuple[int, int], tuple[int, ...]] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -81,23 +79,15 @@ class Days:
         return None
 
     def _months_from(self, year: int, month: int) -> Iterator[tuple[int, int]]:
-        if self.years is None:
-            years: Iterator[int] = iter(range(year, min(year + _HORIZON, _LAST_YEAR) + 1))
-        else:
-            years = iter(self.years[bisect_left(self.years, year) :])
-        for each in years:
-            for number in range(month if each == year else 1, 13):
-                if number in self.months:
+        for each in self.years[bisect_left(self.years, year) :]:
+            for number in self.months:
+                if each > year or number >= month:
                     yield each, number
 
     def _months_back(self, year: int, month: int) -> Iterator[tuple[int, int]]:
-        if self.years is None:
-            years: Iterator[int] = iter(range(year, max(year - _HORIZON, _FIRST_YEAR) - 1, -1))
-        else:
-            years = reversed(self.years[: bisect_left(self.years, year + 1)])
-        for each in years:
-            for number in range(month if each == year else 12, 0, -1):
-                if number in self.months:
+        for each in reversed(self.years[: bisect_left(self.years, year + 1)]):
+            for number in reversed(self.months):
+                if each < year or number <= month:
                     yield each, number
 
 

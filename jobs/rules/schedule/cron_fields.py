@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 
 from .refusals import excerpt
 
-_MONTHS = dict(zip("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), range(1, 13)))
-WEEKDAYS = dict(zip("MON TUE WED THU FRI SAT SUN".split(), range(1, 8)))
+MONTH_NAMES = dict(
+    zip("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), range(1, 13), strict=True)
+)
+WEEKDAYS = dict(zip("MON TUE WED THU FRI SAT SUN".split(), range(1, 8), strict=True))
 _VALUE = re.compile(r"[0-9]{1,4}|[A-Z]{3}")
 _ITEM = re.compile(r"(?P<body>[^/]*)(?:/(?P<step>[^/]*))?")
 _SUNDAY = 7
@@ -38,7 +40,7 @@ SECONDS = FieldKind("second", 0, 59)
 MINUTES = FieldKind("minute", 0, 59)
 HOURS = FieldKind("hour", 0, 23)
 MONTH_DAYS = FieldKind("day of month", 1, 31)
-MONTHS = FieldKind("month", 1, 12, _MONTHS)
+MONTHS = FieldKind("month", 1, 12, MONTH_NAMES)
 WEEK_DAYS = FieldKind("weekday", 1, 7, WEEKDAYS)
 YEARS = FieldKind("year", 1970, 2099, wraps=False)
 
@@ -47,7 +49,9 @@ YEARS = FieldKind("year", 1970, 2099, wraps=False)
 class Specials:
     """The items of a day field that depend on the month."""
 
-    from_end: frozenset[int] = frozenset()  # L, L-n, nL: days counted back from the last, which is 0
+    from_end: frozenset[int] = (
+        frozenset()
+    )  # L, L-n, nL: days counted back from the last, which is 0
     near: frozenset[int] = frozenset()  # nW
     near_from_end: frozenset[int] = frozenset()  # LW, L-nW
     nth: frozenset[tuple[int, int]] = frozenset()  # n#k: weekday and which one; -1 is the last
@@ -58,32 +62,29 @@ def plain_item(item: str, kind: FieldKind, *, unix: bool) -> list[str]:
     match = _ITEM.fullmatch(item)
     if match is None:
         raise FieldError(f"{excerpt(item)} has more than one slash")
-    step = 1 if match["step"] is None else _step(match["step"], item)
-    body = match["body"]
-    if body == "*" or (not body and match["step"] is not None):
+    body, has_step = match["body"], match["step"] is not None
+    step = _step(match["step"], item) if has_step else 1
+    if body == "*" or (has_step and not body):
         return [_range(kind.low, kind.high, step)]
     opens, dash, closes = body.partition("-")
     first = _opening(opens, kind, item, unix=unix)
-    if dash:
-        return _spell(first, _closing(closes, kind, item), step, kind, item, unix=unix)
-    if match["step"] is None:
-        return [str(first)]
-    return [_range(first, kind.high, step)]
-
-
-def _spell(
-    first: int, last: int, step: int, kind: FieldKind, item: str, *, unix: bool
-) -> list[str]:
-    """Return a range, in two pieces if it wraps: its step runs through the border."""
+    if not dash:
+        return [_range(first, kind.high, step) if has_step else str(first)]
+    last = value_of(closes, kind, item)
     if first <= last:
         return [_range(first, last, step)]
     if unix or not kind.wraps:
-        form = "a year range" if not kind.wraps else "a range of the five-field form"
-        raise FieldError(f"{excerpt(item)} runs backwards, which {form} cannot")
-    size = kind.high - kind.low + 1
-    over = kind.low + (first - kind.low) + -(-(kind.high + 1 - first) // step) * step - size
-    wrapped = [_range(over, last, step)] if over <= last else []
-    return [_range(first, kind.high, step), *wrapped]
+        where = "the five-field form" if unix else f"a {kind.name}"
+        raise FieldError(f"{excerpt(item)} runs backwards, which is not possible in {where}")
+    return _wrapped(first, last, step, kind)
+
+
+def _wrapped(first: int, last: int, step: int, kind: FieldKind) -> list[str]:
+    """Spell a range over the border in two pieces: its step runs on through the border."""
+    steps = -(-(kind.high + 1 - first) // step)
+    resumes = first + steps * step - (kind.high + 1 - kind.low)
+    pieces = [_range(first, kind.high, step)]
+    return [*pieces, _range(resumes, last, step)] if resumes <= last else pieces
 
 
 def _range(first: int, last: int, step: int) -> str:
@@ -96,14 +97,12 @@ def _opening(text: str, kind: FieldKind, item: str, *, unix: bool) -> int:
     return 0 if unix and kind is WEEK_DAYS and text == "SUN" else value_of(text, kind, item)
 
 
-def _closing(text: str, kind: FieldKind, item: str) -> int:
-    return value_of(text, kind, item)
-
-
 def value_of(text: str, kind: FieldKind, item: str) -> int:
     """Return the value a number or a name stands for; a weekday may be 0."""
     if not _VALUE.fullmatch(text):
-        raise FieldError(f"{excerpt(item)} cannot be read" if text else f"{excerpt(item)} is cut off")
+        raise FieldError(
+            f"{excerpt(item)} cannot be read" if text else f"{excerpt(item)} is cut off"
+        )
     if text.isalpha():
         if text not in kind.names:
             raise FieldError(f"{excerpt(text)} is no name of a {kind.name}")

@@ -133,13 +133,12 @@ def _compile(fields: dict[str, _Field], *, unix: bool) -> CronText:
     hours = sorted(values[HOURS.name])
     of_month, of_week = fields[MONTH_DAYS.name], fields[WEEK_DAYS.name]
     starred = of_month.text.startswith("*") or of_week.text.startswith("*")
-    years = fields.get(YEARS.name)
     days = Days(
         DayField(values[MONTH_DAYS.name], of_month.specials, not of_month.is_open),
         DayField(_from_monday(values[WEEK_DAYS.name]), of_week.specials, not of_week.is_open),
         unix and not starred,
-        values[MONTHS.name],
-        None if years is None or years.text == "*" else tuple(sorted(values[YEARS.name])),
+        tuple(sorted(values[MONTHS.name])),
+        tuple(sorted(values[YEARS.name])),
     )
     minutes = tuple(hour * 60 + minute for hour in hours for minute in sorted(values[MINUTES.name]))
     times = WallTimes(days, minutes, tuple(sorted(values[SECONDS.name])))

@@ -102,7 +102,9 @@ def clock_change(zone: tzinfo, at: datetime) -> str | None:
         segment = segment_at(zone, segment.end)
         if segment.offset != segment.previous:
             return _change(segment)
-    return _change(segment) if segment.start == start and segment.offset > segment.previous else None
+    return (
+        _change(segment) if segment.start == start and segment.offset > segment.previous else None
+    )
 
 
 def _change(segment: Segment) -> str:
