@@ -149,8 +149,7 @@ def _slice_of(extent: _Extent, *, offset: int, size: int) -> Slice:
     data = _bytes_of(extent.stream_id, begin, end)
     if len(data) < end - begin:
         raise NotFound("what the attempt printed has just been removed")
-    is_last = extent.is_closed and end == extent.size
-    piece = text.cut(data, begin=begin, offset=offset, size=size, is_last=is_last)
+    piece = text.cut(data, begin=begin, offset=offset, size=size, is_closed=extent.is_closed)
     return Slice(piece.text, piece.offset, extent.is_closed and piece.offset == extent.size)
 
 

@@ -31,14 +31,14 @@ def span(offset: int, *, size: int, end: int) -> tuple[int, int]:
     return max(0, offset - _REACH), min(end, offset + _REACH + _LONGEST * size)
 
 
-def cut(data: bytes, *, begin: int, offset: int, size: int, is_last: bool) -> Piece:
+def cut(data: bytes, *, begin: int, offset: int, size: int, is_closed: bool) -> Piece:
     """Return up to ``size`` characters from ``offset`` of the stream, whose ``span`` is ``data``.
 
-    ``data`` begins at offset ``begin``; ``is_last`` says that nothing will ever follow it. Until
-    then an unfinished character at its end waits for its other bytes.
+    ``data`` begins at offset ``begin``. Until the stream is closed, an unfinished character at its
+    end waits for its other bytes.
     """
     first = _boundary(data, offset - begin)
-    text, end = _take(data, first, size=size, is_last=is_last)
+    text, end = _take(data, first, size=size, is_closed=is_closed)
     return Piece(text, begin + end)
 
 
@@ -55,7 +55,7 @@ def _is_continuation(byte: int) -> bool:
     return byte & 0xC0 == 0x80
 
 
-def _take(data: bytes, start: int, *, size: int, is_last: bool) -> tuple[str, int]:
+def _take(data: bytes, start: int, *, size: int, is_closed: bool) -> tuple[str, int]:
     """Return up to ``size`` characters from ``start``, and the position after them.
 
     The bytes are counted as they are decoded: encoding the text again would count every U+FFFD as
@@ -63,14 +63,14 @@ def _take(data: bytes, start: int, *, size: int, is_last: bool) -> tuple[str, in
     """
     texts: list[str] = []
     position, wanted = start, size
-    # So many bytes hold at most so many characters, and at least a quarter of them.
-    while wanted >= _LONGEST:
+    # So many bytes hold at most so many characters, and about a quarter of them at least.
+    while wanted:
         text, used = utf_8_decode(data[position : position + wanted], "replace", False)
         if not used:
             break
         texts.append(text)
         position, wanted = position + used, wanted - len(text)
-    while wanted and position < len(data) and (is_last or not _is_unfinished(data, position)):
+    while wanted and position < len(data) and (is_closed or not _is_unfinished(data, position)):
         end = _character_end(data, position)
         texts.append(data[position:end].decode("utf-8", "replace"))
         position, wanted = end, wanted - 1

@@ -79,6 +79,33 @@ def test_a_flush_is_due_after_half_a_second_or_a_full_chunk(attempt: int) -> Non
         assert len(stored()) == 2 + store.CHUNK
 
 
+def test_what_a_flush_left_over_is_due_as_well(attempt: int) -> None:
+    timer = Timer()
+    flood = b"x" * (4 * 1024 * 1024 + 10)
+    with closing(Writer(attempt, fence=FENCE, monotonic=timer)) as writer:
+        for at in range(0, len(flood), 64 * 1024):
+            writer.result(flood[at : at + 64 * 1024])
+        writer.flush()
+        assert len(stored()) == 4 * 1024 * 1024
+
+        timer.seconds = 0.5
+        writer.flush_due()
+
+    assert stored() == flood
+
+
+def test_what_is_printed_after_the_end_is_not_kept(writer: Writer) -> None:
+    writer.log(b"in time")
+    with transaction.atomic():
+        writer.finish()
+        transaction.set_rollback(True)
+    writer.log(b" too late")
+
+    writer.finish()
+
+    assert stored(LOG) == b"in time"
+
+
 def test_nothing_printed_costs_no_query(
     writer: Writer, django_assert_num_queries: Callable[[int], AbstractContextManager[object]]
 ) -> None:
@@ -153,7 +180,10 @@ def test_finishing_again_after_a_rollback_writes_the_same(writer: Writer) -> Non
     assert stored() == b"written " + flood
 
 
-def test_a_write_whose_fate_is_unknown_is_repeated_as_it_was(writer: Writer) -> None:
+@pytest.mark.parametrize("write", [Writer.flush, Writer.finish])
+def test_a_write_whose_fate_is_unknown_is_repeated_as_it_was(
+    writer: Writer, write: Callable[[Writer], None]
+) -> None:
     """The database stores the chunk, the answer is lost, and more is printed meanwhile."""
 
     def fail(*_: object) -> object:
@@ -165,7 +195,7 @@ def test_a_write_whose_fate_is_unknown_is_repeated_as_it_was(writer: Writer) -> 
         writer.flush()
     writer.result(b"two")
 
-    writer.flush()
+    write(writer)
 
     assert stored() == b"one two"
 
@@ -201,6 +231,7 @@ def test_a_full_disk_cuts_the_stream_and_says_so(
     head, rest = b"x" * 1024 * 1024, b"y" * 1024 * 1024
     writer.result(head)
     writer.result(rest)
+    monkeypatch.undo()
     writer.result(b"the end")
     writer.finish()
 

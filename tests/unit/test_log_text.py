@@ -24,8 +24,7 @@ SIZES = st.integers(1, 12)
 def read(stream: bytes, offset: int, size: int, *, is_closed: bool = True) -> Piece:
     """Read as the store does: fetch the span, then cut."""
     begin, end = span(offset, size=size, end=len(stream))
-    is_last = is_closed and end == len(stream)
-    return cut(stream[begin:end], begin=begin, offset=offset, size=size, is_last=is_last)
+    return cut(stream[begin:end], begin=begin, offset=offset, size=size, is_closed=is_closed)
 
 
 def character_starts(stream: bytes) -> list[int]:
@@ -98,6 +97,18 @@ def test_an_offset_inside_a_character_moves_to_the_next_one(
 )
 def test_one_character_is_read_around_an_emoji(offset: int, expected: Piece) -> None:
     assert read(b"a" + EMOJI + b"b", offset, 1) == expected
+
+
+@given(count=st.integers(1, 40), size=st.integers(1, 40), inside=st.integers(0, 3))
+def test_of_the_longest_characters_as_many_are_read_as_were_asked_for(
+    count: int, size: int, inside: int
+) -> None:
+    skipped = 1 if inside else 0
+    expected = min(size, count - skipped)
+
+    piece = read(EMOJI * count, inside, size)
+
+    assert piece == Piece("😀" * expected, 4 * (skipped + expected))
 
 
 def test_an_unfinished_character_waits_while_the_stream_is_open() -> None:
