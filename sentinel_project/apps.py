@@ -9,3 +9,7 @@ class SentinelConfig(AppConfig):
     name = "sentinel_project"
     label = "sentinel"
     verbose_name = "Sentinel"
+
+    def ready(self) -> None:
+        # Registers the system checks.
+        from sentinel_project import checks  # noqa: F401

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sentinel_project import env
+from sentinel_project import broker, env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 RUN_DIR = env.directory("SENTINEL_RUN_DIR", BASE_DIR / "run")
@@ -95,7 +95,12 @@ LOGGING: dict[str, Any] = {
     "formatters": {"json": {"()": "sentinel_project.logformat.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": env.text("SENTINEL_LOG_LEVEL", "INFO")},
-    "loggers": {"django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
+    "loggers": {
+        "django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+        # A line per message says nothing that our own lines do not.
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+    },
 }
 
 # REST framework
@@ -109,10 +114,43 @@ REST_FRAMEWORK: dict[str, Any] = {
 }
 
 # Celery: the errand boy. Read by sentinel_project.celery under the prefix CELERY_.
-CELERY_BROKER_URL = env.broker("SENTINEL_BROKER_URL", RUN_DIR)
-CELERY_BROKER_IS_EMBEDDED = not env.text("SENTINEL_BROKER_URL")
 # A namespace for queue names, so that several installations can share one broker.
 BROKER_PREFIX = env.text("SENTINEL_BROKER_PREFIX", "sentinel")
+BROKER_IS_EMBEDDED = not env.text("SENTINEL_BROKER_URL")
+CELERY_BROKER_URL = env.broker("SENTINEL_BROKER_URL", RUN_DIR)
+CELERY_BROKER_TRANSPORT_OPTIONS = broker.transport_options(CELERY_BROKER_URL, BROKER_PREFIX)
+CELERY_BROKER_CONNECTION_TIMEOUT = broker.DEADLINE
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker for ever
+CELERY_BROKER_HEARTBEAT = 20
+CELERY_ENABLE_UTC = True
+CELERY_TIMEZONE = "UTC"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_BACKEND = None
+CELERY_RESULT_EXPIRES = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_DEFAULT_QUEUE = broker.queue_name(BROKER_PREFIX, 1)
+CELERY_TASK_QUEUE_MAX_PRIORITY = broker.MAX_PRIORITY
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
+    "interval_max": 0.1,
+}
+CELERY_TASK_SEND_SENT_EVENT = True
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = env.number("SENTINEL_WORKER_CONCURRENCY", 4)
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_CONTROL_EXCHANGE = f"{BROKER_PREFIX}.control"
+CELERY_EVENT_EXCHANGE = f"{BROKER_PREFIX}.events"
+CELERY_EVENT_QUEUE_PREFIX = f"{BROKER_PREFIX}.events"
+CELERY_BEAT_SCHEDULER = "sentinel_project.beat:Scheduler"
+CELERY_BEAT_SYNC_EVERY = 1  # another beat may take over at any moment
 
 # Sentinel
 SENTINEL_TIME_ZONE = env.text("SENTINEL_TIME_ZONE", "Asia/Shanghai")
@@ -124,3 +162,6 @@ SENTINEL_STREAM_CAP = env.number("SENTINEL_STREAM_CAP", 64 * 1024 * 1024)
 SENTINEL_WORK_DIR = env.directory("SENTINEL_WORK_DIR", RUN_DIR / "work")
 SENTINEL_WORKER_GROUPS = [int(group) for group in env.words("SENTINEL_WORKER_GROUPS", ("1",))]
 SENTINEL_ALLOW_ROOT = env.flag("SENTINEL_ALLOW_ROOT")
+# How long a stopping worker lets its runs go on before it hands them back.
+SENTINEL_DRAIN = timedelta(seconds=env.number("SENTINEL_DRAIN", 30))
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = SENTINEL_DRAIN.total_seconds()

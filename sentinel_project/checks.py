@@ -1,0 +1,104 @@
+"""System checks: what is wrong with the settings, by an id that can be looked up.
+
+Errors (sentinel.E…) stop every process at its start; warnings that only matter in production
+(sentinel.W…) appear in ``manage.py check --deploy``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+from zoneinfo import available_timezones
+
+from django.conf import settings
+from django.core import checks
+
+from sentinel_project import broker
+
+#: A worker gives up that long before its lease ends (3-execution.md 3).
+_GIVE_UP = timedelta(seconds=8)
+
+
+@checks.register(checks.Tags.compatibility)
+def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[checks.CheckMessage]:
+    """Return what no process may start with."""
+    return [*_lease(), *_places(), *_driver()]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def check_production(app_configs: Sequence[Any] | None, **_: Any) -> list[checks.CheckMessage]:
+    """Return what is fit for a demo and not for production."""
+    return [*_security(), *_embedded()]
+
+
+def _lease() -> Iterator[checks.CheckMessage]:
+    if settings.SENTINEL_HEARTBEAT * 2 + _GIVE_UP > settings.SENTINEL_LEASE:
+        yield checks.Error(
+            "A lease must outlive two heartbeats and the 8 s in which a worker gives up.",
+            hint="Raise SENTINEL_LEASE or lower SENTINEL_HEARTBEAT.",
+            id="sentinel.E001",
+        )
+
+
+def _places() -> Iterator[checks.CheckMessage]:
+    if broker.scheme(settings.CELERY_BROKER_URL) not in broker.SCHEMES:
+        yield checks.Error(
+            "SENTINEL_BROKER_URL names a broker that Sentinel does not know.",
+            hint=f"Use one of: {', '.join(sorted(broker.SCHEMES))}.",
+            id="sentinel.E002",
+        )
+    if settings.SENTINEL_TIME_ZONE not in available_timezones():
+        yield checks.Error(
+            f"SENTINEL_TIME_ZONE {settings.SENTINEL_TIME_ZONE!r} is no time zone.",
+            hint="Use an IANA name such as Asia/Shanghai.",
+            id="sentinel.E003",
+        )
+    if not settings.SENTINEL_WORKER_GROUPS:
+        yield checks.Error(
+            "SENTINEL_WORKER_GROUPS is empty, so a worker would serve nobody.",
+            hint="List the ids of worker groups, separated by commas; 1 is the default group.",
+            id="sentinel.E004",
+        )
+
+
+def _driver() -> Iterator[checks.CheckMessage]:
+    if importlib.util.find_spec("psycopg") is not None:
+        yield checks.Error(
+            "psycopg 3 is installed beside psycopg2, and Django would silently prefer it.",
+            hint="Uninstall psycopg.",
+            id="sentinel.E005",
+        )
+
+
+def _security() -> Iterator[checks.CheckMessage]:
+    if settings.DEBUG:
+        yield checks.Error("SENTINEL_DEBUG is on.", hint="Unset it.", id="sentinel.E006")
+    if settings.SENTINEL_ALLOW_ROOT:
+        yield checks.Warning(
+            "SENTINEL_ALLOW_ROOT lets jobs run as root (X-22).",
+            hint="Run workers as a user of their own.",
+            id="sentinel.W001",
+        )
+    if not settings.SESSION_COOKIE_SECURE:
+        yield checks.Warning(
+            "The admin's cookies also travel without TLS.",
+            hint="Serve it over HTTPS and set SENTINEL_HTTPS=1.",
+            id="sentinel.W002",
+        )
+
+
+def _embedded() -> Iterator[checks.CheckMessage]:
+    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        yield checks.Warning(
+            "SQLite serves one machine and one writer at a time.",
+            hint="Set SENTINEL_DATABASE_URL to a PostgreSQL server.",
+            id="sentinel.W003",
+        )
+    if settings.BROKER_IS_EMBEDDED:
+        yield checks.Warning(
+            "The embedded broker serves one machine.",
+            hint="Set SENTINEL_BROKER_URL to RabbitMQ or Redis.",
+            id="sentinel.W004",
+        )

@@ -1,0 +1,103 @@
+"""The Celery tasks: run one task's attempt, and let go what waited for it.
+
+They are doorbells (X-4): a lost, doubled or late message changes when a thing happens, never what.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from datetime import datetime, timedelta
+from typing import Any
+
+from celery import Task
+from django.conf import settings
+
+from sentinel_project import broker, clock
+from sentinel_project.celery import app, queue_for
+from tasks_app import dispatcher, planner, runner
+
+logger = logging.getLogger(__name__)
+
+#: A longer wait is rung by beat (X-6): a message with a countdown sits in a worker's memory.
+_LONGEST_COUNTDOWN = timedelta(seconds=60)
+#: Goes through to the transport; those without confirms ignore it.
+_CONFIRMED: dict[str, Any] = {"confirm_timeout": broker.DEADLINE}
+_FIRST_PAUSE = timedelta(seconds=1)
+_LONGEST_PAUSE = timedelta(seconds=8)
+#: Unsent bells beyond it are dropped: the rescuer rings again what stays READY.
+_UNSENT_MAX = 1000
+
+
+@app.task(bind=True, name="sentinel.run_task")
+def run_task(self: Task[..., None], task_id: int) -> None:
+    """Run one attempt on this worker; Celery's retry is the bell of the next one (X-6)."""
+    finished = runner.run(task_id, worker=self.request.hostname or "", clock=clock.now)
+    trigger_dependents()
+    if finished.retry_in is None or finished.retry_in > _LONGEST_COUNTDOWN:
+        return
+    # A message may be older than the budget it is counted against: the table decides, so the
+    # limit never stops a bell.
+    limit = max(finished.max_retries, self.request.retries + 1)
+    raise self.retry(countdown=finished.retry_in.total_seconds(), max_retries=limit)
+
+
+@app.task(name="sentinel.trigger_dependents")
+def trigger_dependents() -> None:
+    """Release what waited for the tasks that ended, and ring it from here (X-7).
+
+    Whatever goes wrong here, the events are still there and beat does the same.
+    """
+    try:
+        planner.process_events(now=clock.now())
+        RINGER.ring(now=clock.now())
+    except Exception:
+        logger.exception("dependents.not_triggered")
+
+
+def publish(bell: dispatcher.Bell) -> None:
+    """Send a bell to its group's queue, confirmed or with an error within the deadline (X-4)."""
+    run_task.apply_async(
+        (bell.task_id,),
+        queue=queue_for(bell.group_id),
+        priority=broker.message_priority(bell.priority, settings.CELERY_BROKER_URL),
+        **_CONFIRMED,
+    )
+
+
+class Ringer:
+    """Rings what is ready, and leaves a broker that does not answer alone for a while.
+
+    A publish may take its whole deadline to fail, and the planner must not wait for a thousand.
+    """
+
+    def __init__(self) -> None:
+        self._one_at_a_time = threading.Lock()
+        self._unsent: deque[dispatcher.Bell] = deque(maxlen=_UNSENT_MAX)
+        self._pause = _FIRST_PAUSE
+        self._closed_until: datetime | None = None
+
+    def ring(self, *, now: datetime) -> bool:
+        """Stamp, commit, then publish; False: the broker is not asked or does not answer."""
+        with self._one_at_a_time:
+            if self._closed_until is not None and now < self._closed_until:
+                return False
+            self._unsent.extend(dispatcher.ring(now=now))
+            return self._send(now)
+
+    def _send(self, now: datetime) -> bool:
+        while self._unsent:
+            try:
+                publish(self._unsent[0])
+            except Exception:
+                logger.exception("ring.not_sent", extra={"unsent": len(self._unsent)})
+                self._closed_until = now + self._pause
+                self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+                return False
+            self._unsent.popleft()
+        self._pause, self._closed_until = _FIRST_PAUSE, None
+        return True
+
+
+RINGER = Ringer()

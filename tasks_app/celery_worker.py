@@ -1,0 +1,111 @@
+"""What a Celery worker does beside running tasks: it registers, beats, drains and leaves."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from typing import Any
+
+from celery import bootsteps
+from celery.signals import celeryd_init, worker_process_init
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from sentinel_project import broker, clock
+from sentinel_project.celery import app, queue_for
+from tasks_app import runner, workers
+from tasks_app.executors import containment
+
+logger = logging.getLogger(__name__)
+
+
+@celeryd_init.connect
+def serve_own_groups(**_: Any) -> None:
+    """Consume the queues of SENTINEL_WORKER_GROUPS and no others (D-81)."""
+    for group_id in settings.SENTINEL_WORKER_GROUPS:
+        app.amqp.queues.add(queue_for(group_id))
+    app.amqp.queues.select(
+        [
+            broker.queue_name(settings.BROKER_PREFIX, group_id)
+            for group_id in settings.SENTINEL_WORKER_GROUPS
+        ]
+    )
+
+
+@worker_process_init.connect
+def hand_back_when_told(**_: Any) -> None:
+    """In a pool's child, SIGTERM means: end the run and hand it back (3-execution.md 4)."""
+    signal.signal(signal.SIGTERM, lambda *_: runner.shut_down())
+
+
+class Presence(bootsteps.StartStopStep):
+    """Keeps the worker in the registry, and bounds how long it takes to stop.
+
+    It starts after the pool, so that no child inherits its thread or a connection, and so it is
+    stopped before the pool is joined: the drain starts when no more messages come in.
+    """
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+        self._leaving = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, parent: Any) -> None:
+        self._thread = threading.Thread(
+            target=self._stay, args=(_registration(parent),), name="presence", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self, parent: Any) -> None:
+        self._leaving.set()
+        if self._thread is not None:
+            self._thread.join(timeout=workers.BEAT_EVERY.total_seconds())
+        threading.Thread(target=_drain, args=(parent,), name="drain", daemon=True).start()
+
+    def _stay(self, registration: workers.Registration) -> None:
+        self._say(registration, is_leaving=False)
+        while not self._leaving.wait(workers.BEAT_EVERY.total_seconds()):
+            self._say(registration, is_leaving=False)
+        self._say(registration, is_leaving=True)
+
+    def _say(self, registration: workers.Registration, *, is_leaving: bool) -> None:
+        """Tell the database, on a connection that no fork can meet and no outage can spoil."""
+        try:
+            if is_leaving:
+                workers.stop(registration, now=clock.now())
+            elif not workers.beat(registration, now=clock.now()):
+                workers.register(registration, now=clock.now())
+        except DatabaseError:
+            logger.warning("worker.beat_failed", exc_info=True)
+        finally:
+            connection.close()
+
+
+def _registration(parent: Any) -> workers.Registration:
+    return workers.Registration(
+        name=parent.hostname,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        pool=parent.pool_cls.__module__.rsplit(".", 1)[-1],
+        slots=parent.concurrency,
+        group_ids=settings.SENTINEL_WORKER_GROUPS,
+        containment=containment.choose().name,
+    )
+
+
+def _drain(parent: Any) -> None:
+    """Let runs go on for SENTINEL_DRAIN, then have them handed back."""
+    threading.Event().wait(settings.SENTINEL_DRAIN.total_seconds())
+    logger.info("worker.handing_back")
+    runner.shut_down()
+    for child in getattr(getattr(parent.pool, "_pool", None), "_pool", None) or ():
+        if isinstance(getattr(child, "pid", None), int):
+            os.kill(child.pid, signal.SIGTERM)
+
+
+app.steps["worker"].add(Presence)

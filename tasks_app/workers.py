@@ -1,0 +1,86 @@
+"""Which workers are alive: they register, beat, and say when they stop (D-81)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet, Sum
+
+from jobs.models import WorkerGroup
+from tasks_app.models import Worker
+
+logger = logging.getLogger(__name__)
+
+BEAT_EVERY = timedelta(seconds=5)
+#: Three missed beats and some slack.
+LIVE_FOR = timedelta(seconds=18)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """What a worker says about itself."""
+
+    name: str
+    host: str
+    pid: int
+    pool: str
+    slots: int
+    group_ids: Sequence[int]
+    containment: str
+
+
+@transaction.atomic
+def register(registration: Registration, *, now: datetime) -> Worker:
+    """Enter the worker, or a new process under the name of an old one.
+
+    Groups that do not exist are left out, with a warning.
+    """
+    worker, _ = Worker.objects.update_or_create(
+        name=registration.name,
+        defaults={
+            "host": registration.host,
+            "pid": registration.pid,
+            "pool": registration.pool,
+            "slots": registration.slots,
+            "containment": registration.containment[:64],
+            "started_at": now,
+            "beat_at": now,
+            "stopped_at": None,
+        },
+    )
+    groups = WorkerGroup.objects.filter(pk__in=registration.group_ids)
+    worker.groups.set(groups)
+    if unknown := set(registration.group_ids) - {group.pk for group in groups}:
+        logger.warning("worker.groups_unknown", extra={"group_ids": sorted(unknown)})
+    logger.info("worker.registered", extra={"worker": registration.name})
+    return worker
+
+
+def beat(registration: Registration, *, now: datetime) -> bool:
+    """Renew the worker's sign of life; False: it is not registered, or another took its name."""
+    return bool(
+        Worker.objects.filter(
+            name=registration.name, pid=registration.pid, stopped_at__isnull=True
+        ).update(beat_at=now)
+    )
+
+
+def stop(registration: Registration, *, now: datetime) -> None:
+    """Note that the worker left in good order."""
+    Worker.objects.filter(name=registration.name, pid=registration.pid).update(stopped_at=now)
+    logger.info("worker.stopped", extra={"worker": registration.name})
+
+
+def live(now: datetime) -> QuerySet[Worker]:
+    """Return the workers that were heard of lately and have not stopped."""
+    return Worker.objects.filter(stopped_at__isnull=True, beat_at__gt=now - LIVE_FOR)
+
+
+def live_slots(now: datetime) -> dict[int, int]:
+    """Return how many runs the live workers of each group can do at once."""
+    rows = live(now).filter(groups__isnull=False).values_list("groups").annotate(Sum("slots"))
+    return dict(rows.order_by())
