@@ -15,8 +15,9 @@ import psutil
 from sentinel_project.clock import monotonic
 from tasks_app.executors.containment import COOKIE, Containment, marked
 
-# How long the kernel may take to end what was sent SIGKILL, before we look for ourselves.
-_KILL_SECONDS = 5.0
+# How long the first process has to report success, and how long we then look for ourselves.
+_KILL_SECONDS = 2.0
+_HUNT_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
 
 
@@ -38,6 +39,7 @@ class Tree:
         self.exit_code: int | None = None
         self.spawn_errno: int | None = None
         self._is_silent = False
+        self._is_given_up = False
         self._unread = b""
         self._cookie = secrets.token_hex(16)
         self._channel, theirs = socket.socketpair()
@@ -101,14 +103,15 @@ class Tree:
         return self.wait_until_gone(_KILL_SECONDS) or self._hunt()
 
     def close(self) -> None:
-        """Let nothing of the tree survive, whatever happened before, and reap it."""
-        if not self.is_gone:
+        """Let nothing of the tree survive, whatever happened before, and reap it.
+
+        A first process that could not empty its tree is left alone, for it never stops trying.
+        """
+        if not (self.is_gone or self._is_given_up):
             self.kill()
         self._channel.close()
-        try:
-            self._process.wait(_KILL_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
+        if self.is_gone:
+            self._reap()
 
     def _note(self, line: str) -> None:
         word, _, number = line.partition(" ")
@@ -137,7 +140,7 @@ class Tree:
         Found are all descendants, those seen before, and whoever carries the cookie. The first
         process is last: while it lives, orphans are still its descendants.
         """
-        deadline = monotonic() + _KILL_SECONDS
+        deadline = monotonic() + _HUNT_SECONDS
         seen: set[psutil.Process] = set()
         while monotonic() < deadline:
             seen |= self._survivors()
@@ -150,6 +153,7 @@ class Tree:
             if self._is_reaped() and not seen:
                 self.is_gone = True
                 return True
+        self._is_given_up = True
         return False
 
     def _survivors(self) -> set[psutil.Process]:
@@ -157,6 +161,13 @@ class Tree:
         if self._process.poll() is None:  # else the id may be another's by now
             found.update(psutil.Process(self._process.pid).children(recursive=True))
         return found
+
+    def _reap(self) -> None:
+        try:
+            self._process.wait(_KILL_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def _is_reaped(self) -> bool:
         with contextlib.suppress(subprocess.TimeoutExpired):
