@@ -249,3 +249,17 @@ class RequestRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.endpoint} {self.request_key}"
+
+
+class AuthFailure(models.Model):
+    """A token that was refused; too many from one address are answered with 429 (W-12)."""
+
+    app_name = models.CharField(max_length=64, help_text="as given, its first 64 characters")
+    address = models.CharField(max_length=64)
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["app_name", "address", "at"], name="auth_failure_of")]
+
+    def __str__(self) -> str:
+        return f"{self.app_name} from {self.address}"
