@@ -1,0 +1,85 @@
+"""Who is calling: finds the app of an envelope and checks its token (W-10 to W-12)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from jobs import keys, throttle
+from jobs.models import App, RequestRecord
+from sentinel_project import clock
+from sentinel_project.errors import Unauthenticated
+from sentinel_project.wire import token
+from sentinel_project.wire.address import address_of
+from sentinel_project.wire.envelope import Envelope
+from sentinel_project.wire.token import Subject, Token, Verdict
+
+_NONCE = "nonce"
+
+
+class TokenAuthentication(BaseAuthentication):
+    """``request.auth`` becomes the app; there is no user, since nobody vouches for that name."""
+
+    def authenticate(self, request: Request) -> tuple[None, App] | None:
+        envelope = getattr((request.parser_context or {}).get("view"), "envelope", None)
+        if not isinstance(envelope, Envelope):
+            return None
+        address = address_of(request)
+        return None, app_of(envelope, path=request.path, address=address, now=clock.now())
+
+
+def app_of(envelope: Envelope, *, path: str, address: str, now: datetime) -> App:
+    """Return the app that signed ``envelope``.
+
+    An unknown app, a disabled one and a wrong token cost the same work and read the same.
+    """
+    throttle.refuse_if_limited(envelope.app_name, address=address, now=now)
+    app = App.objects.filter(name=envelope.app_name, is_enabled=True).first()
+    given = token.parse(envelope.token)
+    verdict = token.verify(
+        given,
+        keys=_keys_of(app),
+        subject=_subject(envelope, path),
+        now=now,
+        window=settings.SENTINEL_TOKEN_WINDOW,
+    )
+    if app is None or given is None or verdict is Verdict.BAD:
+        throttle.note_failure(envelope.app_name, address=address, now=now)
+        raise Unauthenticated
+    if verdict is Verdict.STALE:
+        raise Unauthenticated(_stale(now))
+    if given.is_strong:
+        _spend(given, app=app, now=now)
+    return app
+
+
+def _keys_of(app: App | None) -> tuple[str, str]:
+    """Return two keys whatever there is: one that fits nothing stands in for a missing one."""
+    sealed = (app.sealed_key, app.sealed_old_key) if app else ("", "")
+    decoy = keys.seal(keys.new_key())
+    return keys.unseal(sealed[0] or decoy), keys.unseal(sealed[1] or decoy)
+
+
+def _subject(envelope: Envelope, path: str) -> Subject:
+    text = envelope.parameters if isinstance(envelope.parameters, str) else None
+    return Subject(path, envelope.app_name, envelope.user, text)
+
+
+def _stale(now: datetime) -> str:
+    allowed = settings.SENTINEL_TOKEN_WINDOW.total_seconds()
+    return (
+        f"appToken is expired or ahead of time: its stamp must be within {allowed:.0f} s of the "
+        f"server's time, which is {now.timestamp():.0f}"
+    )
+
+
+def _spend(given: Token, *, app: App, now: datetime) -> None:
+    """Let a nonce through once; whoever inserts its row is the one (W-11)."""
+    _, is_new = RequestRecord.objects.get_or_create(
+        app=app, endpoint=_NONCE, request_key=given.nonce, defaults={"created_at": now}
+    )
+    if not is_new:
+        raise Unauthenticated("the nonce of this appToken was used before; sign each call anew")

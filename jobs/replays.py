@@ -1,0 +1,65 @@
+"""The first answer to a mutating request, given again to whoever repeats it (W-13).
+
+The row of the request and what the request does are one transaction, so that neither exists
+without the other. Whoever inserts the row acts; the others wait for that commit and read it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from jobs.models import App, RequestRecord
+from sentinel_project.errors import Refused
+from sentinel_project.wire import jsontext
+from sentinel_project.wire.envelope import Reply, ReplyCode
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What makes two requests the same one: ``key`` names it, ``digest`` is what it asks for."""
+
+    app: App
+    endpoint: str
+    key: str
+    digest: str
+
+
+def digest_of(*words: str) -> str:
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()
+
+
+@transaction.atomic
+def answer_once(request: Request, act: Callable[[], Reply], *, now: datetime) -> Reply:
+    """Return what ``act`` answers, or what it answered the first time.
+
+    If it raises, nothing is kept: a refused request may be mended and sent again.
+    """
+    same = {"app": request.app, "endpoint": request.endpoint, "request_key": request.key}
+    RequestRecord.objects.bulk_create(
+        [RequestRecord(**same, digest=request.digest, created_at=now)], ignore_conflicts=True
+    )
+    # An answer that can be seen was committed; a row without one is ours.
+    record = RequestRecord.objects.get(**same)
+    if record.answer is None:
+        reply = act()
+        RequestRecord.objects.filter(pk=record.pk).update(answer=_packed(reply))
+        return reply
+    if record.digest != request.digest:
+        raise Refused("requestId was used before with other parameters; choose a new one")
+    return _unpacked(record.answer)
+
+
+def _packed(reply: Reply) -> str:
+    """Return the reply as one text, since a database may reorder the keys of an object."""
+    return jsontext.dumps([int(reply.code), reply.msg, reply.data])
+
+
+def _unpacked(packed: str) -> Reply:
+    code, msg, data = json.loads(packed)
+    return Reply(data=data, code=ReplyCode(code), msg=msg)
