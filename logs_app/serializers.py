@@ -1,0 +1,59 @@
+"""The wire's words for what attempts printed (2-wire.md 4). Wire names end here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from logs_app.store import Slice
+from sentinel_project.wire.fields import MAX_ID, IdField, IntegerField
+from sentinel_project.wire.params import Params
+
+_MAX_NUMBER = 2**31 - 1
+_MAX_SIZE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """From which byte of an attempt's stream how many characters are asked for."""
+
+    task_id: int
+    attempt_number: int = 1
+    offset: int = 0
+    size: int = 10_000
+
+
+class ReadingParams(Params):
+    """``parameters`` of /api/log/readResult and readExecuteLog."""
+
+    builds = Reading
+
+    taskId = IdField(source="task_id")
+    attemptId = IntegerField(1, _MAX_NUMBER, source="attempt_number", required=False)
+    offset = IntegerField(0, MAX_ID, required=False)
+    size = IntegerField(1, _MAX_SIZE, required=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printed:
+    """Which attempt's whole output is asked for; None: the last one's."""
+
+    task_id: int
+    attempt_number: int | None = None
+
+
+class PrintedParams(Params):
+    """``parameters`` of /api/task/query/result and log."""
+
+    builds = Printed
+
+    taskId = IdField(source="task_id")
+    attemptId = IntegerField(1, _MAX_NUMBER, source="attempt_number", required=False)
+
+
+def piece(read: Slice) -> dict[str, object]:
+    return {"log": read.text, "offset": read.offset, "isEnd": read.is_end}
+
+
+def printed(task_id: int, number: int, name: str, read: Slice) -> dict[str, object]:
+    """Return a whole stream under ``name``, which is ``result`` or ``log``."""
+    return {"taskId": task_id, "attemptId": number, name: read.text, "isEnd": read.is_end}

@@ -1,0 +1,99 @@
+"""Reads of tasks and attempts. A task is its job's app's (D-80, W-21)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import Q, QuerySet
+
+from jobs.models import App, Job
+from sentinel_project.errors import InvalidParameters, NotFound, Refused
+from tasks_app.models import Attempt, Task
+from tasks_app.rules.states import FINAL, TaskKind, TaskStatus
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_MAX_MICROSECONDS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the tasks, and where the next page starts; None: there is none."""
+
+    tasks: Sequence[Task]
+    cursor: str | None
+
+
+def tasks_of(app: App) -> QuerySet[Task]:
+    """Return the tasks that ``app`` may see."""
+    return Task.objects.all() if app.is_admin else Task.objects.filter(job__app=app)
+
+
+def task_of(app: App, task_id: int) -> Task:
+    """Return one task; an unknown id and another app's task are refused alike."""
+    task = tasks_of(app).filter(pk=task_id).first()
+    if task is None:
+        raise NotFound(f"no task {task_id}")
+    return task
+
+
+def only_task_of(job: Job) -> Task:
+    """Return the task of a one-off job."""
+    if not job.is_one_off:
+        raise Refused(f"job {job.pk} is not a one-off; ask /api/job/query/taskIds for its tasks")
+    task = job.tasks.filter(kind=TaskKind.TEMP.value).first()
+    if task is None:
+        raise Refused(f"job {job.pk} has no task yet")
+    return task
+
+
+def task_page(
+    job: Job,
+    *,
+    status: TaskStatus | None = None,
+    kind: TaskKind | None = None,
+    due_from: datetime | None = None,
+    due_until: datetime | None = None,
+    limit: int,
+    cursor: str = "",
+) -> Page:
+    """Return up to ``limit`` tasks of ``job``, newest due time first, bounds included."""
+    wanted = Q() if status is None else Q(status=status)
+    wanted &= Q() if kind is None else Q(kind=kind.value)
+    wanted &= Q() if due_from is None else Q(due_at__gte=due_from)
+    wanted &= Q() if due_until is None else Q(due_at__lte=due_until)
+    wanted &= _after(cursor) if cursor else Q()
+    found = list(job.tasks.filter(wanted).order_by("-due_at", "-pk")[: limit + 1])
+    page = found[:limit]
+    return Page(page, _cursor(page[-1]) if len(found) > limit else None)
+
+
+def _cursor(task: Task) -> str:
+    return f"{(task.due_at - _EPOCH) // _MICROSECOND}-{task.pk}"
+
+
+def _after(cursor: str) -> Q:
+    """Return the condition of the tasks that follow the one that ``cursor`` names."""
+    found = _CURSOR.fullmatch(cursor)
+    if found is None or int(found[1]) > _MAX_MICROSECONDS:
+        raise InvalidParameters("cursor must be the cursor of an earlier answer, unchanged")
+    due_at = _EPOCH + int(found[1]) * _MICROSECOND
+    return Q(due_at__lt=due_at) | Q(due_at=due_at, pk__lt=int(found[2]))
+
+
+def attempts_of(task: Task) -> list[Attempt]:
+    return list(task.attempts.order_by("number"))
+
+
+def attempt_of(task: Task, number: int) -> Attempt | None:
+    """Return the attempt with that number. None: it may yet come. Refused if it cannot (W-20)."""
+    attempt = task.attempts.filter(number=number).first()
+    if attempt is None and TaskStatus(task.status) in FINAL:
+        ended = f"task {task.pk} ended {TaskStatus(task.status).name}"
+        count = f"after {task.attempt_count} attempts" if task.attempt_count else "without one"
+        raise Refused(f"no attempt {number}: {ended} {count}")
+    return attempt
