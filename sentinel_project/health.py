@@ -53,6 +53,20 @@ def readyz(request: HttpRequest) -> JsonResponse:
     return JsonResponse(body, status=200 if is_ready else 503)
 
 
+def examine_part(part: str, *, host: str, now: datetime) -> Finding:
+    """Tell whether a beat or a worker of this very host was heard of lately."""
+    name, mend = f"{part} on {host}", "See its log."
+    heard = (
+        schedulers.live(now).filter(name__startswith=f"{host}.")
+        if part == "beat"
+        else workers.live(now).filter(host=host)
+    )
+    asked = _asked(name, lambda: heard.exists(), "Start the database.")
+    if asked.is_well and not heard.exists():
+        return Finding(name, "not heard of lately", mend)
+    return asked
+
+
 def examine(*, now: datetime) -> Iterator[Finding]:
     """Look at everything; what needs the database is left out while there is none."""
     database = _database()
@@ -83,7 +97,7 @@ def _database() -> Finding:
     )
 
 
-def _asked(name: str, question: Callable[[], None], mend: str) -> Finding:
+def _asked(name: str, question: Callable[[], object], mend: str) -> Finding:
     try:
         question()
     except DatabaseError as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+from collections.abc import Iterable
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
 from sentinel_project import clock, health
 
@@ -13,8 +15,15 @@ from sentinel_project import clock, health
 class Command(BaseCommand):
     help = "Look at database, migrations, broker, beat, workers and disk; exit 1 if any is ill."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--here",
+            choices=["beat", "worker"],
+            help="only whether that part of this host was heard of lately",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
-        findings = list(health.examine(now=clock.now()))
+        findings = list(_examine(options["here"]))
         for finding in findings:
             self._print(finding)
         if not all(finding.is_well for finding in findings):
@@ -26,3 +35,9 @@ class Command(BaseCommand):
         else:
             self.stdout.write(f"WRONG   {finding.name}: {finding.trouble}")
             self.stdout.write(f"        {finding.mend}")
+
+
+def _examine(here: str | None) -> Iterable[health.Finding]:
+    if here is None:
+        return health.examine(now=clock.now())
+    return [health.examine_part(here, host=socket.gethostname(), now=clock.now())]

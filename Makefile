@@ -1,0 +1,58 @@
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check fix lock bench clean install install-dev
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: install ## run everything on this machine, with a demo app; Ctrl-C stops it
+	@exec $(BIN)/python manage.py up
+
+test: install-dev ## run every test; those that need a server run where one answers
+	$(BIN)/pytest -n auto
+
+check: install-dev ## what CI runs: format, lint, types, import contracts, migrations, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(MAKE) test
+
+fix: install-dev ## format, and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## resolve the dependencies anew and write both lock files (needs uv)
+	uv lock --upgrade
+	uv export --quiet --no-header --no-emit-project --no-dev -o requirements.lock
+	uv export --quiet --no-header --no-emit-project -o requirements-dev.lock
+	@! grep -n '://' requirements.lock requirements-dev.lock
+
+bench: install-dev ## measure: throughput and latency
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+clean: ## remove caches; data in run/ stays
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+# What was installed is kept beside it, so that an unchanged lock costs nothing.
+install: .venv/bin/python
+	@cmp -s requirements.lock .venv/requirements.lock || { \
+	  echo "installing from requirements.lock"; \
+	  $(PIP) install --require-hashes -r requirements.lock \
+	  && cp requirements.lock .venv/requirements.lock; }
+
+install-dev: .venv/bin/python
+	@cmp -s requirements-dev.lock .venv/requirements-dev.lock || { \
+	  echo "installing from requirements-dev.lock"; \
+	  $(PIP) install --require-hashes -r requirements-dev.lock \
+	  && cp requirements-dev.lock requirements.lock .venv/; }
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' \
+	  || { echo "Sentinel needs Python 3.11 or 3.12, for example: make PYTHON=python3.11 up"; exit 1; }
+	$(PYTHON) -m venv .venv
