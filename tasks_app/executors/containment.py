@@ -51,7 +51,7 @@ _BY_KERNEL = "the kernel ends every process of a run together"
 PROCESS_GROUP = Containment(
     "process-group",
     (),
-    "orphans are adopted and swept; no PID namespace can be made here",
+    "orphans are adopted, and all that descends from a run is swept",
 )
 # In the order of preference; the first that works is taken.
 _CANDIDATES = (
