@@ -1,7 +1,7 @@
 """Schedule expressions: texts of four kinds, read into values that answer with slots (D-11).
 
-A schedule knows its zone and its anchor, and nothing else: the same text, zone and anchor always give
-the same slots. A delay has no slots of its own, because they depend on when runs end (D-17).
+A schedule knows its zone and its anchor, and nothing else: the same text, zone and anchor always
+give the same slots. A delay has no slots of its own, because they depend on when runs end (D-17).
 """
 
 from __future__ import annotations

@@ -9,15 +9,18 @@ from .cron_calendar import WallTimes
 from .cron_text import read_cron
 from .describe import describe_cron
 from .series import Series
-from .walltime import SECOND, Segment, segment_at
+from .walltime import DAY_SECONDS, SECOND, Segment, segment_at
+
+# No offset is as large: that long before a wall time, its instant has not come yet.
+_LEAP = 3 * DAY_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class Cron(Series):
     """A parsed expression in a zone.
 
-    ``elapsed``: the hour field covers the whole day, so slots are the instants whose wall time matches,
-    through gaps and folds. Otherwise slots are wall times and each names one instant (D-15).
+    ``elapsed``: the hour field covers the whole day, so slots are the instants whose wall time
+    matches, through gaps and folds. Otherwise each wall time names one instant (D-15).
     """
 
     text: str
@@ -33,9 +36,11 @@ class Cron(Series):
             following = segment_at(self.zone, segment.end)
             if following == segment:
                 return None
-            segment = following
-            if self.elapsed and segment.offset != segment.previous:
+            if self.elapsed and following.offset != following.previous:
+                segment = following
                 wall = self.times.at_or_after(self._opens(segment))
+            else:
+                segment = segment_at(self.zone, max(segment.end, wall - _LEAP))
         return None if wall is None else self._instant(segment, wall)
 
     def previous_micros(self, at: int) -> int | None:
@@ -47,8 +52,10 @@ class Cron(Series):
             if preceding == segment:
                 return None
             if self.elapsed and segment.offset != segment.previous:
-                wall = self.times.at_or_before(preceding.closes - 1)
-            segment = preceding
+                segment = preceding
+                wall = self.times.at_or_before(segment.closes - 1)
+            else:
+                segment = segment_at(self.zone, min(segment.start - 1, wall + _LEAP))
         return None if wall is None else self._instant(segment, wall)
 
     def _opens(self, segment: Segment) -> int:

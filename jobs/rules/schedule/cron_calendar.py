@@ -1,7 +1,7 @@
-"""Which wall times a cron expression names, without any zone: a search over days and minutes (D-14).
+"""Which wall times a cron expression names, whatever the zone: a search over days (D-14).
 
-Wall times are whole seconds since the epoch's midnight. Every search ends with the years that cron knows
-(1970-2099, D-12), so an expression that never fires is found out at once.
+Wall times are whole seconds since the epoch's midnight. Every search ends with the years that cron
+knows (1970-2099, D-12), so an expression that never fires is found out at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The grammar of one cron field: what may stand in it, and what each item means (D-13).
 
-Ordinary items (values, ranges, steps, names) are checked here and spelled in plain ranges that croniter
-expands; the forms croniter reads differently or not at all (wrap-around, L, W, #) are ours.
+Ordinary items (values, ranges, steps, names) are checked here and spelled in plain ranges that
+croniter expands; the forms it reads differently or not at all (wrap-around, L, W, #) are ours.
 """
 
 from __future__ import annotations
@@ -12,10 +12,22 @@ from dataclasses import dataclass, field
 
 from .refusals import excerpt
 
-MONTH_NAMES = dict(
-    zip("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), range(1, 13), strict=True)
-)
-WEEKDAYS = dict(zip("MON TUE WED THU FRI SAT SUN".split(), range(1, 8), strict=True))
+# Not from the calendar module: its names follow the locale.
+MONTH_NAMES = {
+    "JAN": 1,
+    "FEB": 2,
+    "MAR": 3,
+    "APR": 4,
+    "MAY": 5,
+    "JUN": 6,
+    "JUL": 7,
+    "AUG": 8,
+    "SEP": 9,
+    "OCT": 10,
+    "NOV": 11,
+    "DEC": 12,
+}
+WEEKDAYS = {"MON": 1, "TUE": 2, "WED": 3, "THU": 4, "FRI": 5, "SAT": 6, "SUN": 7}
 _VALUE = re.compile(r"[0-9]{1,4}|[A-Z]{3}")
 _ITEM = re.compile(r"(?P<body>[^/]*)(?:/(?P<step>[^/]*))?")
 _SUNDAY = 7

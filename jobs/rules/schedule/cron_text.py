@@ -1,8 +1,9 @@
-"""Reading a whole cron text: count the fields, read each, let croniter expand them (D-12 to D-14)."""
+"""Reading a cron text: count the fields, read each, let croniter expand them (D-12 to D-14)."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from croniter import CroniterError, croniter
@@ -167,7 +168,7 @@ def _spelled(one: _Field | None, kind: FieldKind) -> str:
     return ",".join(one.plain) or "*"
 
 
-def _values(one: _Field | None, kind: FieldKind, found: list[int | str]) -> frozenset[int]:
+def _values(one: _Field | None, kind: FieldKind, found: Sequence[int | str]) -> frozenset[int]:
     if one is not None and not one.plain:
         return frozenset()  # nothing but special items
     if found == ["*"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .cron_calendar import DayField, Days, WallTimes
 from .cron_fields import MONTH_NAMES, WEEKDAYS, YEARS, Specials
@@ -16,7 +16,7 @@ def describe_cron(times: WallTimes) -> str:
     """Return the slots of ``times`` as an English sentence, without the zone."""
     parts = [_times(times), _days(times.days)]
     if len(times.days.months) < len(_MONTHS):
-        parts.append(f"in {_listed([_MONTHS[month] for month in times.days.months])}")
+        parts.append(f"in {_spans(times.days.months, _MONTHS)}")
     if len(times.days.years) <= YEARS.high - YEARS.low:
         parts.append(f"in {_spans(times.days.years)}")
     return " ".join(parts)
@@ -29,13 +29,16 @@ def _times(times: WallTimes) -> str:
         )
     hours = sorted({minute // 60 for minute in times.minutes})
     minutes = sorted({minute % 60 for minute in times.minutes})
-    said = [_within(minutes, 60, "minute")]
+    said = [_within(minutes, "minute")]
     if times.seconds != (0,):
-        said.insert(0, _within(times.seconds, 60, "second"))
-    if said == ["every second", "every minute"]:
-        said.pop()
-    said.append("" if len(hours) == 24 else f"of {_hours(hours)}")
-    return " ".join(part for part in said if part)
+        said.insert(0, _within(times.seconds, "second"))
+    if said[-1] == "every minute" and said[0].startswith("every"):
+        said = said[:1]
+    if len(hours) < 24:
+        said.append(f"of hour {_spans(hours)}")
+    elif not said[-1].startswith("every"):
+        said.append("of every hour")
+    return " ".join(said)
 
 
 def _clock(minute: int, second: int) -> str:
@@ -43,16 +46,12 @@ def _clock(minute: int, second: int) -> str:
     return f"{text}:{second:02}" if second else text
 
 
-def _within(values: Sequence[int], size: int, unit: str) -> str:
+def _within(values: Sequence[int], unit: str) -> str:
     """Say which minutes of an hour or seconds of a minute."""
-    step = size // len(values)
-    if list(values) == list(range(0, size, step)):
+    step = 60 // len(values)
+    if len(values) > 1 and list(values) == list(range(0, 60, step)):
         return f"every {unit}" if step == 1 else f"every {step} {unit}s"
     return f"at {unit} {_spans(values)}"
-
-
-def _hours(hours: Sequence[int]) -> str:
-    return f"hour {_spans(hours)}"
 
 
 def _days(days: Days) -> str:
@@ -85,7 +84,7 @@ def _week_days(days: DayField) -> str:
     if not days.restricts:
         return ""
     return _listed(
-        [_NAMES[day] for day in sorted(days.values)]
+        _span_words(sorted(days.values), _NAMES)
         + [
             f"the {'last' if nth < 0 else _ordinal(nth)} {_NAMES[day]} of the month"
             for day, nth in sorted(days.specials.nth)
@@ -104,17 +103,20 @@ def _listed(words: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
-def _spans(values: Sequence[int]) -> str:
+def _spans(values: Sequence[int], names: Mapping[int, str] | None = None) -> str:
     """Say ascending numbers, with runs of three and more as one span: "1-5 and 7"."""
+    return _listed(_span_words(values, names or {}))
+
+
+def _span_words(values: Sequence[int], names: Mapping[int, str]) -> list[str]:
     runs: list[list[int]] = []
     for value in values:
         if runs and value == runs[-1][-1] + 1:
             runs[-1].append(value)
         else:
             runs.append([value])
-    words = [
-        word
-        for run in runs
-        for word in ([f"{run[0]}-{run[-1]}"] if len(run) > 2 else [str(value) for value in run])
-    ]
-    return _listed(words)
+    words: list[str] = []
+    for run in runs:
+        said = [names.get(value, str(value)) for value in run]
+        words += said if len(said) < 3 else [f"{said[0]}-{said[-1]}"]
+    return words

@@ -1,7 +1,7 @@
-"""Slots at start + k periods: the shared arithmetic of rates, delays and ISO intervals (D-15, D-16).
+"""Slots at start + k periods: the arithmetic of rates, delays and ISO intervals (D-15, D-16).
 
-Seconds, minutes and hours are elapsed time. Days, weeks, months and years keep the wall time; they are
-counted from the start, so 31 January plus two months is 31 March.
+Seconds, minutes and hours are elapsed time. Days, weeks, months and years keep the wall time; they
+are counted from the start, so 31 January plus two months is 31 March.
 """
 
 from __future__ import annotations

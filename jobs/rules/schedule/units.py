@@ -1,4 +1,4 @@
-"""``u(n)``: the unit letters of rates and delays, and how such a text is read (D-16, D-17, D-20)."""
+"""``u(n)``: the units of rates and delays, and how such a text is read (D-16, D-17, D-20)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Wall time and instants: what a zone's clocks show, through gaps and folds (D-10, D-15).
 
-A zone is read as segments: spans of instants with one offset. Between two segments clocks go forward
-(a gap: wall times that never show) or back (a fold: wall times that show twice). Everything is whole
-numbers since the epoch, so nothing overflows at the ends of the calendar.
+A zone is read as segments: spans of instants with one offset. Between two segments clocks go
+forward (a gap: wall times that never show) or back (a fold: wall times that show twice). Everything
+is whole numbers since the epoch, so nothing overflows at the ends of the calendar.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _LAST_SECOND = LAST_MICROS // SECOND
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Instants from ``start`` up to ``end`` (epoch seconds) whose wall time is instant + ``offset``.
+    """Instants from ``start`` up to ``end``, in epoch seconds; wall time is instant + ``offset``.
 
     ``previous`` is the offset just before ``start``. Years also part segments, so it may be equal.
     """
@@ -77,7 +77,7 @@ def segment_at(zone: tzinfo, second: int) -> Segment:
 
 
 def resolve(zone: tzinfo, wall: int) -> int:
-    """Return the instant (µs) of a wall time (µs): the first of two, or the end of its gap (D-15)."""
+    """Return the instant of a wall time: the first of two, or the end of its gap (D-15)."""
     second = wall // SECOND
     segment = segment_at(zone, second - segment_at(zone, second).offset)
     while second >= segment.closes and segment.end <= _LAST_SECOND:
@@ -131,7 +131,7 @@ def _segments_of_year(zone: tzinfo, year: int) -> tuple[Segment, ...]:
 
 
 def _changes(zone: tzinfo, start: int, days: int) -> Iterator[tuple[int, int]]:
-    """Yield each change of the offset within ``days`` of ``start``: the second and the new offset."""
+    """Yield each change of the offset within ``days``: its second and the new offset."""
     offset = _offset(zone, start)
     for day in range(start, start + days * DAY_SECONDS, DAY_SECONDS):
         last = day + DAY_SECONDS - 1
