@@ -1,8 +1,8 @@
 """Offset strategies: which span of upstream due times one dependency looks at (D-30, D-31).
 
-An offset is a pair of whole numbers of one unit, counted from the dependent's due time truncated to that
-unit in the job's zone: [T + first, T + last). Minutes and hours are elapsed time; a day begins at its
-first instant, also where midnight does not exist (D-35).
+An offset is a pair of whole numbers of one unit, counted from T, the dependent's due time truncated
+to that unit in the job's zone: [T + first, T + last). Minutes and hours are elapsed time; a day
+begins at its first instant, also where midnight does not exist (D-35).
 """
 
 from __future__ import annotations

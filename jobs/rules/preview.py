@@ -86,13 +86,11 @@ def _zone(name: object, *, default: str) -> ZoneInfo:
 
 def _kind(question: Question) -> ExpressionKind:
     kind = question.get("type")
-    try:
-        if isinstance(kind, bool) or not isinstance(kind, int):
-            raise ValueError(kind)
-        return ExpressionKind(kind)
-    except ValueError as error:
-        kinds = ", ".join(f"{each.value} {each.name}" for each in ExpressionKind)
-        raise InvalidParameters(f"type {kind!r} is unknown, use one of {kinds}") from error
+    for each in ExpressionKind:
+        if kind == each and not isinstance(kind, bool):
+            return each
+    kinds = ", ".join(f"{each.value} {each.name}" for each in ExpressionKind)
+    raise InvalidParameters(f"type {str(kind)[:60]!r} is unknown, use one of {kinds}")
 
 
 def _text(question: Question, key: str) -> str:

@@ -1,0 +1,3 @@
+"""Properties that hold for every schedule, searched by hypothesis."""
+
+from __future__ import annotations
