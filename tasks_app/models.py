@@ -60,6 +60,8 @@ class Task(models.Model):
     execute_user = models.CharField(max_length=256, blank=True, default="")
     kill_requested_at = models.DateTimeField(null=True)
     kill_user = models.CharField(max_length=256, blank=True, default="")
+    #: A running task that is to be removed is killed first (D-54).
+    removes_after_kill = models.BooleanField(default=False)
     #: Copies of the job's, so that the order of dispatch is one index.
     worker_group = models.ForeignKey(WorkerGroup, on_delete=models.PROTECT)
     priority = models.PositiveSmallIntegerField(default=1)
@@ -209,6 +211,10 @@ class Gap(models.Model):
     expression = models.ForeignKey(
         ScheduleExpression, null=True, on_delete=models.SET_NULL, related_name="+"
     )
+    #: What yielded the slots, kept so that they can be listed after an edit; empty: one slot.
+    schedule_kind = models.PositiveSmallIntegerField(null=True)
+    schedule_text = models.CharField(max_length=1024, blank=True, default="")
+    anchor_at = models.DateTimeField(null=True)
     from_at = models.DateTimeField()
     to_at = models.DateTimeField()
     count = models.PositiveIntegerField()

@@ -1,0 +1,18 @@
+"""What callers ask of job definitions: validated as a whole, then written as a whole."""
+
+from __future__ import annotations
+
+from jobs.services.dependencies import set_dependencies
+from jobs.services.schedules import set_schedule
+from jobs.services.skips import skip_slot
+from jobs.services.status import set_status
+from jobs.services.submit import next_times, submit_job
+
+__all__ = [
+    "next_times",
+    "set_dependencies",
+    "set_schedule",
+    "set_status",
+    "skip_slot",
+    "submit_job",
+]

@@ -1,0 +1,230 @@
+"""What a change to a job must satisfy before it is kept; every problem is reported at once.
+
+The graph checks run on the rows as they would be, inside the caller's transaction: a refusal
+rolls the whole change back (D-38, D-39).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from jobs.expected import Expectations
+from jobs.facts import Facts, Upstream, naming_of
+from jobs.models import App, DependencyEntry, Job, WorkerGroup
+from jobs.rules.cycles import find_cycle
+from jobs.rules.enums import CommonStrategy, JobStatus
+from jobs.rules.offsets import parse_offset, window
+from jobs.rules.schedule import parse_live
+from jobs.rules.spec import DependencyEdit, JobSpec, ScheduleEdit
+from jobs.rules.windows import Window
+from sentinel_project.errors import InvalidParameters
+
+#: Due times that decide whether a dependency can ever be satisfied (D-38).
+JUDGED = 10
+#: Upstream runs looked at in search of them: a year of hourly runs.
+_FURTHEST = 9_000
+_CODES = {JobStatus.ACTIVE, JobStatus.DISABLED, JobStatus.PAUSED}
+
+
+def problems_of(spec: JobSpec, *, app: App, zone: ZoneInfo, now: datetime) -> Iterator[str]:
+    """Yield what is wrong with a submission by itself, one sentence a problem."""
+    if spec.status not in _CODES:
+        yield f"status: {spec.status.value} cannot be submitted; 1 ACTIVE, 2 DISABLED or 5 PAUSED"
+    if Job.objects.filter(app=app, name=spec.name).exclude(status=JobStatus.TRASHED).exists():
+        yield f"jobName: the app has a job named {spec.name!r} already; choose another name"
+    if spec.priority > app.max_priority:
+        yield f"priority: {spec.priority} is above the app's ceiling of {app.max_priority}"
+    if spec.active_from and spec.active_until and spec.active_from > spec.active_until:
+        yield "activeStartDate: it lies after activeEndDate"
+    yield from _group_problems(spec.worker_group_id, app)
+    yield from dependency_problems(spec.dependencies, app=app)
+    yield from schedule_problems(spec.schedule, zone=zone, now=now)
+
+
+def _group_problems(group_id: int, app: App) -> Iterator[str]:
+    if not WorkerGroup.objects.filter(pk=group_id).exists():
+        yield f"workerGroupId: there is no worker group {group_id}"
+        return
+    allowed = set(app.allowed_groups.values_list("pk", flat=True))
+    if allowed and group_id not in allowed:
+        yield f"workerGroupId: the app may use {sorted(allowed)}, not {group_id}"
+
+
+def dependency_problems(edits: Iterable[DependencyEdit], *, app: App) -> Iterator[str]:
+    """Yield unknown upstreams, repeated ones and offsets that are none."""
+    edits = list(edits)
+    visible = _visible_jobs(app, [edit.upstream_id for edit in edits])
+    seen: set[int] = set()
+    for edit in edits:
+        if edit.upstream_id not in visible:
+            yield f"dependencyList.preJobId: there is no job {edit.upstream_id}"
+        if edit.upstream_id in seen:
+            yield f"dependencyList.preJobId: {edit.upstream_id} is named twice"
+        seen.add(edit.upstream_id)
+        yield from _refusals("dependencyList.offsetStrategy", lambda e=edit: parse_offset(e.offset))
+
+
+def _visible_jobs(app: App, job_ids: list[int]) -> set[int]:
+    """Return which jobs the app may depend on: its own and shared ones, not trashed (D-80)."""
+    rows = Job.objects.filter(pk__in=job_ids).exclude(status=JobStatus.TRASHED)
+    if not app.is_admin:
+        rows = rows.filter(app=app) | rows.filter(is_shared=True)
+    return set(rows.values_list("pk", flat=True))
+
+
+def schedule_problems(
+    edits: Iterable[ScheduleEdit], *, zone: ZoneInfo, now: datetime
+) -> Iterator[str]:
+    for edit in edits:
+        yield from _refusals(
+            "scheduleExpressionList.expression",
+            lambda e=edit: parse_live(e.kind, e.text, zone=zone, saved_at=now, now=now),
+        )
+
+
+def _refusals(field: str, attempt: object) -> Iterator[str]:
+    assert callable(attempt)
+    try:
+        attempt()
+    except InvalidParameters as refusal:
+        for problem in refusal.problems:
+            yield f"{field}: {problem}"
+
+
+# -- the graph as it would be --------------------------------------------------------------------
+
+
+def check_graph(job: Job, *, now: datetime) -> None:
+    """Refuse cycles, a schedule-less job that nothing names, and dead dependencies."""
+    expectations = Expectations()
+    facts = expectations.facts(job.pk)
+    refuse(_cycle_problems(job.pk))
+    if facts.upstreams and not facts.has_schedule and not job.is_one_off:
+        refuse(_naming_problems(facts))
+    refuse(_dead_problems(facts, expectations, now))
+
+
+def refuse(problems: Iterable[str]) -> None:
+    """Raise all problems together, if there are any."""
+    found = list(problems)
+    if found:
+        raise InvalidParameters(*found)
+
+
+def _cycle_problems(job_id: int) -> Iterator[str]:
+    path = find_cycle(
+        job_id,
+        lambda at: DependencyEntry.objects.filter(job_id=at).values_list("upstream_id", flat=True),
+    )
+    if path is not None:
+        chain = " waits for ".join(map(str, path))
+        yield f"dependencyList: the job would wait for itself ({chain})"
+
+
+def _naming_problems(facts: Facts) -> Iterator[str]:
+    naming = naming_of(facts.upstreams)
+    if not naming:
+        yield (
+            "dependencyList: a job without a schedule needs one dependency that names its runs:"
+            ' offsetStrategy "", "cd" (or another current unit), d(n) or d(p,q) with p <= 0 < q'
+        )
+    units = sorted({upstream.offset.unit or "" for upstream in naming})
+    if len(units) > 1:
+        yield (
+            "dependencyList: the dependencies that name the runs of a job without a schedule"
+            f" must share one unit, not {', '.join(units)}"
+        )
+
+
+def _dead_problems(facts: Facts, expectations: Expectations, now: datetime) -> Iterator[str]:
+    """Yield dependencies that none of the next ten due times could satisfy (D-38)."""
+    judged = [up for up in facts.upstreams if _is_judged(up, expectations, now)]
+    if not judged:
+        return
+    dues = list(islice(upcoming(facts, expectations, now), JUDGED))
+    for upstream in judged:
+        problem = _dead(facts, upstream, dues, expectations)
+        if problem is not None:
+            yield f"dependencyList.preJobId {upstream.job_id}: {problem}"
+
+
+def _is_judged(upstream: Upstream, expectations: Expectations, now: datetime) -> bool:
+    facts = expectations.facts(upstream.job_id)
+    if not facts.counts or facts.job.is_one_off or facts.delays:
+        return False
+    return facts.job.status_at(now) is not JobStatus.EXPIRED
+
+
+def _dead(
+    facts: Facts, upstream: Upstream, dues: list[datetime], expectations: Expectations
+) -> str | None:
+    late = 0
+    for due in dues:
+        span = window(upstream.offset, due, facts.job.zone)
+        needed = _needed(upstream, span, expectations)
+        limit = facts.job.expires_at(due)
+        if needed is not None and (limit is None or needed <= limit):
+            return None
+        if needed is not None or _is_over(upstream, span, expectations):
+            late += 1
+    if not dues:
+        return None
+    if late:
+        return (
+            "in each of the next due times the run it needs comes after the job has expired;"
+            " raise expiredTime"
+        )
+    span = window(upstream.offset, dues[0], facts.job.zone)
+    start, end = (
+        f"{t.astimezone(facts.job.zone):%Y-%m-%d %H:%M:%S}" for t in (span.start, span.end)
+    )
+    shown = f"[{start}, {end})" if start != end else start
+    return (
+        f"its window {upstream.offset.text!r} holds no run of that job at any of the next"
+        f" {len(dues)} due times (the first is {shown}); choose another offsetStrategy"
+    )
+
+
+def _is_over(upstream: Upstream, span: Window, expectations: Expectations) -> bool:
+    """Tell whether the upstream will be EXPIRED by then, and so not count (D-35)."""
+    until = expectations.facts(upstream.job_id).job.active_until
+    return until is not None and span.start >= until
+
+
+def _needed(upstream: Upstream, span: Window, expectations: Expectations) -> datetime | None:
+    """Return the due time of the run that decides the strategy; None: the window is empty."""
+    if upstream.strategy is CommonStrategy.ANYONE:
+        runs = expectations.runs(upstream.job_id, span)
+        return runs[0].due_at if runs else None
+    last = expectations.latest(upstream.job_id, span)
+    return last.due_at if last else None
+
+
+def upcoming(facts: Facts, expectations: Expectations, now: datetime) -> Iterator[datetime]:
+    """Yield the due times of a job from ``now`` on, of schedule-less jobs the named ones."""
+    if facts.expressions:
+        yield from _merged(facts, now)
+        return
+    upstreams = [expectations.facts(up.job_id) for up in naming_of(expectations.counting(facts))]
+    series = (upcoming(upstream, expectations, now) for upstream in upstreams)
+    last: datetime | None = None
+    for due in islice(heapq.merge(*series), _FURTHEST):
+        name = expectations.named(facts.job.pk, due)
+        if name is not None and (last is None or name > last):
+            last = name
+            yield name
+
+
+def _merged(facts: Facts, now: datetime) -> Iterator[datetime]:
+    job = facts.job
+    start = max(now, job.active_from) if job.active_from else now
+    end = job.active_until or datetime.max.replace(tzinfo=now.tzinfo) - timedelta(days=1)
+    last: datetime | None = None
+    for due in heapq.merge(*(schedule.between(start, end) for _, schedule in facts.expressions)):
+        if due != last:
+            yield due
+        last = due

@@ -1,0 +1,37 @@
+"""What every edit of a job does first and last: lock it, and leave an event (D-58)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from jobs.models import App, Job
+from jobs.rules.enums import JobStatus
+from sentinel_project.errors import NotFound, Refused
+from tasks_app import transitions
+from tasks_app.models import SystemState
+
+
+def locked_job(job_id: int, app: App) -> Job:
+    """Return a job the app may act on, locked; a trashed one is not edited any more (D-56).
+
+    A job of another app is unknown (W-21), unless the app is an ADMIN (D-80).
+    """
+    job = (
+        Job.objects.select_for_update(of=("self",)).select_related("app").filter(pk=job_id).first()
+    )
+    if job is None or not (app.is_admin or job.app_id == app.pk):
+        raise NotFound(f"no job {job_id}")
+    if job.status == JobStatus.TRASHED:
+        raise Refused(f"job {job_id} is TRASHED, which is final")
+    return job
+
+
+def lock_graph() -> None:
+    """Let one change of dependencies at a time be checked for cycles (D-39)."""
+    SystemState.objects.select_for_update().get(pk=1)
+
+
+def touch(job: Job, *, now: datetime) -> None:
+    """Stamp the edit and have the job and its dependents looked at again (D-37)."""
+    Job.objects.filter(pk=job.pk).update(updated_at=now)
+    transitions.leave_event(job, now=now)

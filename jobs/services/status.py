@@ -1,0 +1,71 @@
+"""Status changes of a job, and what they mean for its slots and tasks (D-56)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from jobs import audit
+from jobs.models import App, Job, ScheduleExpression
+from jobs.rules.enums import JobStatus
+from jobs.services.edits import locked_job, touch
+from jobs.slots import first_slot
+from sentinel_project.errors import InvalidParameters
+from tasks_app import transitions
+from tasks_app.models import Task
+from tasks_app.rules.states import UNSTARTED, Reason
+
+
+@transaction.atomic
+def set_status(job_id: int, status: JobStatus, *, app: App, user: str, now: datetime) -> Job:
+    """Move a job to ``status``; the same status again changes nothing.
+
+    Refused: TRASHED is final here, EXPIRED is derived (D-1).
+    """
+    if status is JobStatus.EXPIRED:
+        raise InvalidParameters("status: 3 EXPIRED is derived and cannot be set; 1, 2, 4 or 5")
+    job = locked_job(job_id, app)
+    before = JobStatus(job.status)
+    if before is status:
+        return job
+    job.status = status
+    if status is JobStatus.PAUSED:
+        job.paused_at = now
+    if before is JobStatus.DISABLED and status is not JobStatus.TRASHED:
+        _raise_floor(job, now)
+    job.save(update_fields=["status", "paused_at", "floor_at"])
+    if status in {JobStatus.DISABLED, JobStatus.TRASHED}:
+        _remove_unstarted(job, status, user, now)
+    audit.record(
+        "job.status",
+        job,
+        app=app,
+        user=user,
+        before={"status": before.name},
+        after={"status": status.name},
+        now=now,
+    )
+    touch(job, now=now)
+    return job
+
+
+def _raise_floor(job: Job, now: datetime) -> None:
+    """Leave DISABLED without catching up: everything starts anew from here (D-23)."""
+    job.floor_at = now
+    job.paused_at = now if job.status == JobStatus.PAUSED else None
+    for row in job.expressions.all():
+        next_due_at = first_slot(job, row, now=now)
+        ScheduleExpression.objects.filter(pk=row.pk).update(floor_at=now, next_due_at=next_due_at)
+
+
+def _remove_unstarted(job: Job, status: JobStatus, user: str, now: datetime) -> None:
+    """Remove what has not started; in a DISABLED job what an operator asked for stays."""
+    rows = Task.objects.filter(job=job, status__in=[status.value for status in UNSTARTED])
+    if status is JobStatus.DISABLED:
+        rows = rows.filter(is_asked=False)
+    is_trash = status is JobStatus.TRASHED
+    reason = Reason.JOB_TRASHED if is_trash else Reason.JOB_DISABLED
+    text = f"{user} {'trashed' if is_trash else 'disabled'} the job"
+    for task in rows.select_related("job").order_by("due_at", "pk"):
+        transitions.remove(task, user=user, now=now, reason=reason, text=text)

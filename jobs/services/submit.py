@@ -1,0 +1,144 @@
+"""Submission: one job with its schedule and dependencies, whole or not at all."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from jobs import audit
+from jobs.expected import Expectations
+from jobs.models import App, DependencyEntry, Job
+from jobs.rules.enums import Edit, JobStatus
+from jobs.rules.spec import JobSpec
+from jobs.services import checks
+from jobs.slots import new_expression
+from sentinel_project.errors import InvalidParameters
+from tasks_app import transitions
+from tasks_app.rules.states import TaskKind, TaskStatus
+from tasks_app.transitions import Opening
+
+
+def submit_job(spec: JobSpec, *, app: App, user: str, now: datetime) -> Job:
+    """Store a job of ``app`` and return it; a one-off without a schedule gets its task at once.
+
+    Every problem is reported together, as InvalidParameters; then nothing is stored.
+    """
+    owner = _owner(spec, app)
+    zone = ZoneInfo(spec.time_zone or settings.SENTINEL_TIME_ZONE)
+    checks.refuse([*_mode_problems(spec), *checks.problems_of(spec, app=owner, zone=zone, now=now)])
+    try:
+        with transaction.atomic():
+            job = _store(spec, owner, zone, user, now)
+            checks.check_graph(job, now=now)
+            if job.is_one_off and not spec.schedule:
+                _open_one_off(job, user, now)
+            after = {"jobName": job.name, "jobType": job.job_type}
+            audit.record("job.submit", job, app=app, user=user, after=after, now=now)
+    except IntegrityError as error:
+        # The name is the only thing a concurrent submission can have taken meanwhile.
+        if Job.objects.filter(app=owner, name=spec.name).exists():
+            problem = f"jobName: the app has a job named {spec.name!r} already"
+            raise InvalidParameters(problem) from error
+        raise
+    return job
+
+
+def next_times(job: Job, *, now: datetime, count: int = 3) -> list[datetime]:
+    """Return the next due times of a job, of a schedule-less one those that will be named."""
+    expectations = Expectations()
+    facts = expectations.facts(job.pk)
+    times = list(islice(checks.upcoming(facts, expectations, now), count))
+    delays = [row.next_due_at for row, _ in facts.delays if row.next_due_at is not None]
+    return sorted({*times, *delays})[:count]
+
+
+def _owner(spec: JobSpec, app: App) -> App:
+    """Return whose job it will be: another app's only for ADMIN ones (D-80)."""
+    if spec.app_name is None or spec.app_name == app.name:
+        return app
+    owner = App.objects.filter(name=spec.app_name).first() if app.is_admin else None
+    if owner is None:
+        raise InvalidParameters(
+            f"appName: jobs of {spec.app_name!r} cannot be submitted by {app.name!r}"
+        )
+    return owner
+
+
+def _mode_problems(spec: JobSpec) -> list[str]:
+    entries = [("dependencyList", edit.mode) for edit in spec.dependencies]
+    entries += [("scheduleExpressionList", edit.mode) for edit in spec.schedule]
+    return [
+        f"{field}.operatorMode: a submission can only ADD (1), not {mode.value}"
+        for field, mode in entries
+        if mode is not Edit.ADD
+    ]
+
+
+def _store(spec: JobSpec, owner: App, zone: ZoneInfo, user: str, now: datetime) -> Job:
+    groups = "".join(f"{group}," for group in spec.biz_groups)
+    job = Job.objects.create(
+        app=owner,
+        name=spec.name,
+        job_type=spec.job_type,
+        content=spec.content,
+        content_type=spec.content_type,
+        extra=dict(spec.extra),
+        status=spec.status,
+        worker_group_id=spec.worker_group_id,
+        department=spec.department,
+        biz_groups=f",{groups}" if groups else "",
+        priority=spec.priority,
+        is_one_off=spec.is_one_off,
+        is_serial=spec.is_serial,
+        active_from=spec.active_from,
+        active_until=spec.active_until,
+        expire_after=spec.expire_after,
+        max_retries=spec.max_retries,
+        retry_interval=spec.retry_interval,
+        timeout=spec.timeout,
+        misfire_policy=spec.misfire_policy,
+        time_zone=zone.key,
+        callback_url=spec.callback_url,
+        created_by=user,
+        created_at=now,
+        updated_at=now,
+        floor_at=now,
+        paused_at=now if spec.status is JobStatus.PAUSED else None,
+    )
+    DependencyEntry.objects.bulk_create(
+        DependencyEntry(
+            job=job,
+            upstream_id=edit.upstream_id,
+            common_strategy=edit.strategy,
+            offset=edit.offset,
+        )
+        for edit in spec.dependencies
+    )
+    for edit in spec.schedule:
+        new_expression(job, edit, now=now).save(force_insert=True)
+    return job
+
+
+def _open_one_off(job: Job, user: str, now: datetime) -> None:
+    """Open the only task, due now (D-25)."""
+    if job.status == JobStatus.DISABLED:
+        return
+    expectations = Expectations()
+    waits = bool(expectations.counting(expectations.facts(job.pk)))
+    transitions.open_task(
+        Opening(
+            job=job,
+            due_at=now,
+            kind=TaskKind.TEMP,
+            status=TaskStatus.WAITING if waits else TaskStatus.READY,
+            expires_at=job.expires_at(now),
+            user=user,
+        ),
+        now=now,
+    )
+    if waits:
+        transitions.leave_event(job, now=now)

@@ -1,0 +1,74 @@
+"""The ledger as the engine reads it: the rows behind the gates, each an indexed question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from jobs.expected import half_open
+from jobs.models import ScheduleExpression
+from jobs.rules.enums import GapReason
+from jobs.rules.windows import Window
+from tasks_app.models import Gap, SystemState, Task
+from tasks_app.rules.states import TaskKind, TaskStatus
+
+_BROKEN = [TaskStatus.FAILED.value, TaskStatus.KILLED.value]
+_LOSSES = [reason.value for reason in GapReason if reason.is_loss]
+
+
+def first_broken(job_id: int, span: Window) -> Task | None:
+    """Return the earliest FAILED or KILLED run of a job in ``span``."""
+    span = half_open(span)
+    rows = Task.objects.filter(job_id=job_id, kind=TaskKind.SCHEDULE.value, status__in=_BROKEN)
+    return rows.filter(due_at__gte=span.start, due_at__lt=span.end).order_by("due_at").first()
+
+
+def batch_runs(batch_id: int, job_id: int, span: Window) -> QuerySet[Task]:
+    """Return the tasks of one job in a batch whose due times lie in ``span``, ascending."""
+    span = half_open(span)
+    rows = Task.objects.filter(batch_id=batch_id, job_id=job_id)
+    return rows.filter(due_at__gte=span.start, due_at__lt=span.end).order_by("due_at")
+
+
+def batch_predecessor(task: Task) -> Task | None:
+    """Return the task of the same job and batch that is due before this one."""
+    rows = Task.objects.filter(batch=task.batch, job_id=task.job_id)
+    return rows.filter(due_at__lt=task.due_at).order_by("-due_at").first()
+
+
+def loss_at(job_id: int, due_at: datetime) -> Gap | None:
+    """Return the gap by loss that a due time lies in."""
+    rows = Gap.objects.filter(job_id=job_id, reason__in=_LOSSES)
+    return rows.filter(from_at__lte=due_at, to_at__gte=due_at).first()
+
+
+def running_of_job(job_id: int) -> QuerySet[Task]:
+    return Task.objects.filter(job_id=job_id, status=TaskStatus.RUNNING.value)
+
+
+def running_of_app(app_id: int) -> int:
+    return Task.objects.filter(job__app_id=app_id, status=TaskStatus.RUNNING.value).count()
+
+
+def is_system_paused() -> bool:
+    return SystemState.objects.filter(is_paused=True).exists()
+
+
+def gap_of(
+    row: ScheduleExpression, dues: Sequence[datetime], reason: GapReason, now: datetime
+) -> Gap:
+    """Return the unsaved gap of slots that an expression yielded, in ascending order."""
+    return Gap(
+        job_id=row.job_id,
+        expression=row,
+        schedule_kind=row.kind,
+        schedule_text=row.text,
+        anchor_at=row.anchor_at,
+        from_at=dues[0],
+        to_at=dues[-1],
+        count=len(dues),
+        reason=reason.value,
+        created_at=now,
+    )

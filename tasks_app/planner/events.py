@@ -1,0 +1,91 @@
+"""Events: what a commit left behind is carried to the job and its dependents (X-8).
+
+An event is marked processed only by a transaction that took the locks of the jobs it concerns
+and read the state afterwards, so two upstreams that end at once cannot both overlook the other.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from jobs.expected import Expectations
+from jobs.models import DependencyEntry, Job
+from tasks_app.models import Event, Task
+from tasks_app.planner import delays, naming
+from tasks_app.planner.release import release_waiting
+
+logger = logging.getLogger(__name__)
+
+BATCH = 100
+#: Jobs looked at in one transaction: a fan-out of thousands must not hold its locks for seconds.
+JOBS_AT_ONCE = 50
+_STEP_ASIDE = timedelta(seconds=30)
+
+
+def process_events(*, now: datetime) -> int:
+    """Process every event that is there; return how many. Safe to run anywhere, any time."""
+    processed = 0
+    while events := _unprocessed(now):
+        for event in events:
+            processed += _process(event, now)
+        if len(events) < BATCH:
+            break
+    return processed
+
+
+def _unprocessed(now: datetime) -> list[Event]:
+    rows = Event.objects.filter(processed_at__isnull=True)
+    rows = rows.filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
+    return list(rows.select_related("task__job").order_by("id")[:BATCH])
+
+
+def _process(event: Event, now: datetime) -> bool:
+    """Process one event; one that fails steps aside so that it stops no other."""
+    try:
+        _carry(event, now)
+    except Exception:
+        logger.exception("event.failed", extra={"event_id": event.pk, "job_id": event.job_id})
+        rows = Event.objects.filter(pk=event.pk)
+        rows.update(not_before=now + _STEP_ASIDE, faults=F("faults") + 1)
+        return False
+    return True
+
+
+def _carry(event: Event, now: datetime) -> None:
+    job_ids = _concerned(event)
+    for start in range(0, len(job_ids), JOBS_AT_ONCE):
+        part = job_ids[start : start + JOBS_AT_ONCE]
+        with transaction.atomic():
+            _look_at(part, event, now)
+            if start + JOBS_AT_ONCE >= len(job_ids):
+                Event.objects.filter(pk=event.pk, processed_at__isnull=True).update(
+                    processed_at=now
+                )
+
+
+def _concerned(event: Event) -> list[int]:
+    """Return the job of the event and its dependents, in the order in which they are locked."""
+    dependents = DependencyEntry.objects.filter(upstream_id=event.job_id)
+    return sorted({event.job_id, *dependents.values_list("job_id", flat=True)})
+
+
+def _look_at(job_ids: list[int], event: Event, now: datetime) -> None:
+    """Lock the jobs, name and release; ``event.task`` is read anew under the locks."""
+    list(Job.objects.select_for_update().filter(pk__in=job_ids).order_by("pk").values_list("pk"))
+    ended = Task.objects.filter(pk=event.task_id).first() if event.task_id else None
+    expectations = Expectations()
+    expectations.load(job_ids)
+    for job_id in job_ids:
+        facts = expectations.facts(job_id)
+        if facts.upstreams and not facts.has_schedule and not facts.job.is_one_off:
+            if ended is not None and job_id != event.job_id:
+                naming.name_runs(facts, ended, expectations, now=now)
+            elif ended is None and job_id == event.job_id:
+                naming.name_since_pause(facts, expectations, now=now)
+        if job_id == event.job_id and facts.delays:
+            delays.restart(facts)
+    release_waiting(job_ids, expectations, now=now, ended=ended)

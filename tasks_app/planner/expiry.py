@@ -1,0 +1,44 @@
+"""Expiry: tasks that are too late to start are over (D-24)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from jobs.expected import Expectations
+from jobs.models import Job
+from tasks_app import transitions
+from tasks_app.models import Task
+from tasks_app.planner.release import release_waiting
+from tasks_app.rules.states import UNSTARTED, TaskStatus
+
+BATCH = 500
+_UNSTARTED = [status.value for status in UNSTARTED]
+
+
+def expire_due(*, now: datetime) -> int:
+    """Expire what may not start any more; return how many tasks were looked at."""
+    due = Task.objects.filter(
+        status__in=_UNSTARTED, expires_at__lte=now, attempt_count=0
+    ).select_related("job")
+    tasks = list(due.order_by("expires_at")[:BATCH])
+    for task in tasks:
+        _expire(task, now)
+    return len(tasks)
+
+
+def next_expiry() -> datetime | None:
+    rows = Task.objects.filter(
+        status__in=_UNSTARTED, expires_at__isnull=False, attempt_count=0
+    ).order_by("expires_at")
+    return rows.values_list("expires_at", flat=True).first()
+
+
+@transaction.atomic
+def _expire(task: Task, now: datetime) -> None:
+    """A serial task is looked at once more first: one that only its order holds goes on."""
+    if task.job.is_serial and task.status == TaskStatus.WAITING:
+        Job.objects.select_for_update().get(pk=task.job_id)
+        release_waiting([task.job_id], Expectations(), now=now)
+    transitions.expire(task, now=now)

@@ -1,0 +1,68 @@
+"""Naming: an upstream's run that is done names a run of a job without a schedule (D-36)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from jobs.expected import Expectations
+from jobs.facts import Facts, naming_of
+from jobs.models import Job
+from jobs.rules.enums import GapReason, JobStatus
+from tasks_app import transitions
+from tasks_app.models import Gap, Task
+from tasks_app.planner.opening import ends_before_floor
+from tasks_app.rules.states import DONE, TaskKind
+from tasks_app.transitions import Opening
+
+_DONE = [status.value for status in DONE]
+_NAMING_KINDS = [TaskKind.SCHEDULE.value, TaskKind.TEMP.value]
+
+
+def name_runs(facts: Facts, ended: Task, expectations: Expectations, *, now: datetime) -> None:
+    """Open the run that a done task of an upstream names, once (the unique key decides)."""
+    is_done = ended.kind in _NAMING_KINDS and ended.status in DONE
+    if is_done and facts.job.status == JobStatus.ACTIVE:
+        _open(facts, [ended], expectations, now)
+
+
+def name_since_pause(facts: Facts, expectations: Expectations, *, now: datetime) -> None:
+    """Open what was named while the job was PAUSED, at its resume."""
+    job = facts.job
+    if job.status != JobStatus.ACTIVE or job.paused_at is None:
+        return
+    upstreams = [upstream.job_id for upstream in naming_of(expectations.counting(facts))]
+    done = Task.objects.filter(job_id__in=upstreams, kind__in=_NAMING_KINDS, status__in=_DONE)
+    _open(facts, done.filter(ended_at__gte=job.paused_at), expectations, now)
+    Job.objects.filter(pk=job.pk).update(paused_at=None)
+
+
+def _open(facts: Facts, done: Iterable[Task], expectations: Expectations, now: datetime) -> None:
+    upstreams = expectations.counting(facts)
+    namers = {upstream.job_id for upstream in naming_of(upstreams)}
+    openings: dict[datetime, Opening] = {}
+    for task in done:
+        due = expectations.named(facts.job.pk, task.due_at) if task.job_id in namers else None
+        if due is None:
+            continue
+        if any(ends_before_floor(facts, up, due, expectations) for up in upstreams):
+            _leave_gap(facts.job, due, now)
+            continue
+        openings[due] = Opening(
+            job=facts.job,
+            due_at=due,
+            expires_at=facts.job.expires_at(due),
+            named_by_id=task.pk,
+        )
+    transitions.open_tasks(openings.values(), now=now)
+
+
+def _leave_gap(job: Job, due: datetime, now: datetime) -> None:
+    reason = GapReason.NO_UPSTREAM_YET.value
+    Gap.objects.get_or_create(
+        job=job,
+        from_at=due,
+        to_at=due,
+        reason=reason,
+        defaults={"count": 1, "created_at": now},
+    )

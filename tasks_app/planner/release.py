@@ -1,0 +1,60 @@
+"""Release: WAITING tasks go when nothing holds them any more (D-37)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from jobs.expected import Expectations
+from jobs.rules.offsets import window
+from tasks_app import gates, transitions
+from tasks_app.models import Task
+from tasks_app.rules.states import Reason, TaskKind, TaskStatus
+
+
+def release_waiting(
+    job_ids: Sequence[int],
+    expectations: Expectations,
+    *,
+    now: datetime,
+    ended: Task | None = None,
+) -> None:
+    """Look at the WAITING tasks of jobs whose locks the caller holds, the earliest due first.
+
+    ``ended``: only those that this task's end can concern.
+    """
+    rows = Task.objects.filter(job_id__in=job_ids, status=TaskStatus.WAITING.value)
+    if ended is not None and ended.batch_id is not None:
+        rows = rows.filter(batch_id=ended.batch_id)
+    waiting = list(rows.select_related("job").order_by("due_at", "job_id"))
+    if not waiting:
+        return
+    expectations.load(job_ids)
+    for task in waiting:
+        if ended is None or _concerns(task, ended, expectations):
+            _look_at(task, expectations, now)
+
+
+def _concerns(task: Task, ended: Task, expectations: Expectations) -> bool:
+    """Tell whether a waiting task looks at the due time of the one that ended."""
+    if task.job_id == ended.job_id:
+        return task.job.is_serial
+    if ended.kind == TaskKind.TEMP:
+        return True
+    zone = task.job.zone
+    return any(
+        window(upstream.offset, task.due_at, zone).contains(ended.due_at)
+        for upstream in expectations.facts(task.job_id).upstreams
+        if upstream.job_id == ended.job_id
+    )
+
+
+def _look_at(task: Task, expectations: Expectations, now: datetime) -> None:
+    blocking = gates.first_blocking(gates.holding_gates(task, expectations, now=now))
+    if blocking is None:
+        transitions.release(task, now=now)
+        return
+    if blocking.name == "serial" and task.expires_at is not None:
+        transitions.stop_expiry(task)
+    assert blocking.reason is not None
+    transitions.wait(task, Reason(blocking.reason), blocking.text, now=now)

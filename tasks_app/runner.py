@@ -1,0 +1,186 @@
+"""One attempt on a worker: claim, start, execute, settle (4-house.md 4, step 7)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
+
+from jobs.models import App, Job
+from jobs.rules.enums import ContentType
+from logs_app import store
+from sentinel_project import clock as system_clock
+from sentinel_project.clock import Clock
+from sentinel_project.errors import SentinelError
+from tasks_app import gates, heart, transitions
+from tasks_app.executors import executor_for
+from tasks_app.executors.base import Ending, Execution, Outcome, Stop, StopReason
+from tasks_app.heart import Charge, Heart
+from tasks_app.models import Attempt, Task
+from tasks_app.rules.states import AttemptStatus, Reason, TaskStatus
+from tasks_app.rules.timing import Lease
+
+logger = logging.getLogger(__name__)
+
+_STATUS = {
+    Ending.SUCCESS: AttemptStatus.SUCCESS,
+    Ending.FAILED: AttemptStatus.FAILED,
+    Ending.KILLED: AttemptStatus.KILLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """``retry_in`` is set when the task went back to READY for another try (X-6)."""
+
+    retry_in: timedelta | None = None
+    max_retries: int = 0
+
+
+def run(task_id: int, *, worker: str, clock: Clock) -> Finished:
+    """Run one attempt of a task, if it can be claimed."""
+    lease = Lease(settings.SENTINEL_LEASE, settings.SENTINEL_HEARTBEAT)
+    attempt = claim(task_id, worker=worker, lease=lease, now=clock())
+    if attempt is None or not transitions.start(attempt, now=clock()):
+        return Finished()
+    own_heart = heart.of_this_process(lease)
+    writer = store.Writer(attempt.pk, fence=attempt.fence, cap=settings.SENTINEL_STREAM_CAP)
+    charge = Charge(attempt, writer, Stop())
+    with closing(writer):
+        own_heart.take(charge)
+        try:
+            outcome = _execute(attempt, writer, charge.stop)
+            return _report(attempt, outcome, charge, own_heart, clock)
+        finally:
+            own_heart.drop(charge)
+
+
+def claim(task_id: int, *, worker: str, lease: Lease, now: datetime) -> Attempt | None:
+    """Take a READY task if its gates let it start; None: it stays, or it was not to be had.
+
+    The locks of what is counted come before the task's own, as everywhere else.
+    """
+    with transaction.atomic():
+        task = Task.objects.filter(pk=task_id).select_related("job__app", "worker_group").first()
+        if task is None or not _is_ready(task, now):
+            return None
+        if task.job.is_serial:
+            Job.objects.select_for_update().get(pk=task.job_id)
+        if task.job.app.max_concurrency:
+            App.objects.select_for_update().get(pk=task.job.app_id)
+        blocking = gates.first_blocking(gates.starting_gates(task, now=now))
+        if blocking is None:
+            return transitions.claim(task, worker=worker, lease_until=now + lease.length, now=now)
+        if blocking.reason is Reason.EXPIRED:
+            transitions.expire(task, now=now)
+        elif blocking.reason is not None:
+            transitions.wait(task, blocking.reason, blocking.text, now=now)
+        return None
+
+
+def _is_ready(task: Task, now: datetime) -> bool:
+    return task.status == TaskStatus.READY and task.ready_at is not None and task.ready_at <= now
+
+
+def _execute(attempt: Attempt, writer: store.Writer, stop: Stop) -> Outcome:
+    """Run the content. An exception of ours becomes a failure that says so in the log."""
+    task = attempt.task
+    # An attempt may take hours; the connection would be idle all the while.
+    if not connection.in_atomic_block:
+        connection.close()
+    try:
+        return executor_for(task.job.job_type)(_execution(attempt), writer, stop)
+    except SentinelError as error:
+        return Outcome(Ending.FAILED, None, "REFUSED", str(error))
+    except Exception as error:
+        logger.exception("attempt.broken", extra={"task_id": task.pk, "attempt": attempt.number})
+        return Outcome(Ending.FAILED, None, "BROKEN", f"the executor broke: {type(error).__name__}")
+
+
+def _execution(attempt: Attempt) -> Execution:
+    task, job = attempt.task, attempt.task.job
+    return Execution(
+        job_id=job.pk,
+        task_id=task.pk,
+        attempt_number=attempt.number,
+        fence=attempt.fence,
+        job_type=job.job_type,
+        content=attempt.content,
+        content_type=ContentType(job.content_type),
+        extra=attempt.extra,
+        schedule_time=task.due_at.astimezone(job.zone),
+        data_time=task.data_at.astimezone(job.zone),
+        timeout=job.timeout or None,
+        work_root=settings.SENTINEL_WORK_DIR,
+    )
+
+
+def _report(
+    attempt: Attempt, outcome: Outcome, charge: Charge, own_heart: Heart, clock: Clock
+) -> Finished:
+    """Settle until the database has taken it, or until the lease is not ours any more."""
+    logger.info(
+        "attempt.ended",
+        extra={"task_id": attempt.task_id, "attempt": attempt.number, "ending": outcome.ending},
+    )
+    is_ours = _still_ours(charge, own_heart)
+    while True:
+        try:
+            return _settle(attempt, outcome, charge.writer, clock)
+        except store.Fenced:
+            logger.warning("attempt.stale", extra={"task_id": attempt.task_id})
+            return Finished()
+        except (OperationalError, InterfaceError):
+            logger.exception("attempt.not_settled", extra={"task_id": attempt.task_id})
+            connection.close()
+            if not is_ours():
+                return Finished()
+
+
+def _still_ours(charge: Charge, own_heart: Heart) -> Callable[[], bool]:
+    """Return a question that waits a moment and tells whether to try again."""
+    deadline = charge.confirmed_at + own_heart.lease.gives_up_after.total_seconds()
+    pause = Stop()
+
+    def ask() -> bool:
+        pause.wait(0.5)
+        return system_clock.monotonic() < deadline and charge.stop.reason is not StopReason.FENCED
+
+    return ask
+
+
+@transaction.atomic
+def _settle(attempt: Attempt, outcome: Outcome, writer: store.Writer, clock: Clock) -> Finished:
+    """The end of an attempt is one transaction, its last output included (X-7)."""
+    now = clock()
+    writer.finish()
+    if outcome.ending is Ending.INTERRUPTED:
+        _give_back(attempt, outcome, now)
+        return Finished()
+    ending = transitions.Ending(
+        status=_STATUS[outcome.ending],
+        exit_code=outcome.exit_code,
+        reason=outcome.reason or "",
+        text=outcome.message,
+    )
+    task = transitions.settle(attempt, ending, now=now)
+    if task is None:
+        return Finished()
+    task.refresh_from_db(fields=["status", "ready_at"])
+    if task.status != TaskStatus.READY:
+        return Finished()
+    assert task.ready_at is not None
+    return Finished(retry_in=task.ready_at - now, max_retries=task.job.max_retries)
+
+
+def _give_back(attempt: Attempt, outcome: Outcome, now: datetime) -> None:
+    if outcome.reason == StopReason.SHUTDOWN:
+        ending = transitions.Ending(
+            status=AttemptStatus.LOST, reason=Reason.SHUTDOWN, text="the worker was shut down"
+        )
+        transitions.hand_back(attempt, ending, now=now)

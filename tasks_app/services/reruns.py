@@ -1,0 +1,143 @@
+"""Rerun: past due times once more, as a batch that depends on itself alone (D-51)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from jobs import audit
+from jobs.expected import Expectations
+from jobs.models import App, DependencyEntry, Job
+from jobs.rules.enums import JobStatus
+from jobs.rules.windows import Window
+from sentinel_project.errors import InvalidParameters, NotFound, Refused
+from tasks_app import transitions
+from tasks_app.models import Batch, Task
+from tasks_app.planner.release import release_waiting
+from tasks_app.rules.states import TaskKind, TaskStatus
+from tasks_app.transitions import Opening
+
+MAX_TASKS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """A rerun as it would be: (due time, job id) in order; ``cut_at``: the range went past now."""
+
+    slots: list[tuple[datetime, int]]
+    jobs: dict[int, Job]
+    cut_at: datetime | None
+
+    @property
+    def count(self) -> int:
+        return len(self.slots)
+
+
+def plan_rerun(
+    job_ids: Sequence[int],
+    start: datetime,
+    end: datetime,
+    *,
+    app: App,
+    now: datetime,
+    with_dependents: bool = False,
+) -> Rerun:
+    """Return which tasks a rerun of [start, end] would open, or refuse it; nothing is written."""
+    if not job_ids:
+        raise InvalidParameters("jobIdList: it is empty; name at least one job")
+    if start > end:
+        raise InvalidParameters("startDate: it lies after endDate")
+    jobs = _jobs(job_ids, app)
+    if with_dependents:
+        jobs |= _dependents(jobs, app)
+    cut_at = now if end > now else None
+    span = Window(start, min(end, now) + timedelta(microseconds=1))
+    expectations = Expectations(bounded=False)
+    expectations.load(jobs)
+    slots: list[tuple[datetime, int]] = []
+    for job_id in jobs if span.start < span.end else ():
+        slots += [(run.due_at, job_id) for run in expectations.runs(job_id, span)]
+        if len(slots) > MAX_TASKS:
+            raise Refused(f"a rerun has at most {MAX_TASKS} tasks; choose a shorter range")
+    if not slots:
+        raise Refused("there is no slot of these jobs in this range up to now")
+    return Rerun(sorted(slots), jobs, cut_at)
+
+
+@transaction.atomic
+def rerun(
+    job_ids: Sequence[int],
+    start: datetime,
+    end: datetime,
+    *,
+    app: App,
+    user: str,
+    now: datetime,
+    with_dependents: bool = False,
+) -> tuple[Batch, list[int]]:
+    """Open the batch of ``plan_rerun`` and return it with its task ids in due order."""
+    plan = plan_rerun(job_ids, start, end, app=app, now=now, with_dependents=with_dependents)
+    list(Job.objects.select_for_update().filter(pk__in=plan.jobs).order_by("pk").values_list("pk"))
+    batch = Batch.objects.create(created_at=now, user=user)
+    waiting = _waiting_jobs(plan)
+    openings = [
+        Opening(
+            job=plan.jobs[job_id],
+            due_at=due,
+            kind=TaskKind.RERUN,
+            status=TaskStatus.WAITING if job_id in waiting else TaskStatus.READY,
+            batch_id=batch.pk,
+            is_asked=True,
+            user=user,
+        )
+        for due, job_id in plan.slots
+    ]
+    transitions.open_tasks(openings, now=now)
+    if waiting:
+        release_waiting(sorted(waiting), Expectations(), now=now)
+    for job in plan.jobs.values():
+        audit.record("job.rerun", job, app=app, user=user, after={"batchId": batch.pk}, now=now)
+    rows = Task.objects.filter(batch=batch).order_by("due_at", "job_id")
+    return batch, list(rows.values_list("pk", flat=True))
+
+
+def _jobs(job_ids: Sequence[int], app: App) -> dict[int, Job]:
+    rows = Job.objects.filter(pk__in=job_ids).select_related("app")
+    if not app.is_admin:
+        rows = rows.filter(app=app)
+    jobs = {job.pk: job for job in rows}
+    unknown = sorted(set(job_ids) - set(jobs))
+    if unknown:
+        raise NotFound(f"no job {', '.join(map(str, unknown))}")
+    for job in jobs.values():
+        if job.status == JobStatus.TRASHED:
+            raise Refused(f"job {job.pk} is TRASHED")
+        if job.is_one_off:
+            raise Refused(f"job {job.pk} is a one-off; retry its task instead")
+    return jobs
+
+
+def _dependents(jobs: dict[int, Job], app: App) -> dict[int, Job]:
+    """Return all jobs downstream of ``jobs`` that the app may act on."""
+    found: dict[int, Job] = {}
+    border = set(jobs)
+    while border:
+        rows = DependencyEntry.objects.filter(upstream_id__in=border).values_list("job_id")
+        rows_of = Job.objects.filter(pk__in=rows, is_one_off=False)
+        rows_of = rows_of.exclude(status=JobStatus.TRASHED).select_related("app")
+        if not app.is_admin:
+            rows_of = rows_of.filter(app=app)
+        fresh = {job.pk: job for job in rows_of if job.pk not in found and job.pk not in jobs}
+        found |= fresh
+        border = set(fresh)
+    return found
+
+
+def _waiting_jobs(plan: Rerun) -> set[int]:
+    """Return the jobs of the batch that depend on another of it, or on their own order."""
+    rows = DependencyEntry.objects.filter(job_id__in=plan.jobs, upstream_id__in=plan.jobs)
+    serial = {job_id for job_id, job in plan.jobs.items() if job.is_serial}
+    return serial | set(rows.values_list("job_id", flat=True))

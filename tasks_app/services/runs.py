@@ -1,0 +1,42 @@
+"""Run now: one MANUAL task, dependencies ignored, nothing released (D-55)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from jobs import audit
+from jobs.models import App
+from jobs.services.edits import locked_job
+from sentinel_project.errors import Refused
+from tasks_app import transitions
+from tasks_app.models import Task
+from tasks_app.rules.states import TaskKind, TaskStatus
+from tasks_app.transitions import Opening
+
+
+@transaction.atomic
+def run_now(
+    job_id: int, *, app: App, user: str, now: datetime, extra: Mapping[str, Any] | None = None
+) -> Task:
+    """Open a MANUAL task due now in any job that is neither TRASHED nor a one-off."""
+    job = locked_job(job_id, app)
+    if job.is_one_off:
+        raise Refused(f"job {job_id} is a one-off: it has one task, which can be retried")
+    task = transitions.open_task(
+        Opening(
+            job=job,
+            due_at=now,
+            kind=TaskKind.MANUAL,
+            status=TaskStatus.READY,
+            is_asked=True,
+            user=user,
+            extra=None if extra is None else dict(extra),
+        ),
+        now=now,
+    )
+    audit.record("job.run", job, app=app, user=user, after={"taskId": task.pk}, now=now)
+    return task

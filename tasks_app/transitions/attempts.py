@@ -1,0 +1,157 @@
+"""One try from claim to end: what workers and the rescuer write (3-execution.md 4)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
+
+from jobs.rules.enums import JobStatus
+from logs_app import store
+from tasks_app.models import Attempt, Task
+from tasks_app.rules.states import AttemptStatus, Reason, TaskStatus
+from tasks_app.transitions import moves
+from tasks_app.transitions.values import Ending
+
+#: Requeues that cost no try: an attempt that was claimed but never started (3-execution.md 3).
+MAX_FREE_REQUEUES = 5
+
+
+@transaction.atomic
+def claim(task: Task, *, worker: str, lease_until: datetime, now: datetime) -> Attempt | None:
+    """READY to RUNNING, opening the next attempt (STARTING). None: another worker has it."""
+    if not moves.move(
+        task.pk,
+        {TaskStatus.READY},
+        TaskStatus.RUNNING,
+        fence=F("fence") + 1,
+        attempt_count=F("attempt_count") + 1,
+        started_at=Coalesce(F("started_at"), now),
+        reason="",
+        reason_text="",
+        **moves.NOT_RUNG,
+    ):
+        return None
+    task.refresh_from_db(fields=["fence", "attempt_count", "status", "started_at"])
+    attempt = Attempt.objects.create(
+        task=task,
+        number=task.attempt_count,
+        fence=task.fence,
+        status=AttemptStatus.STARTING.value,
+        worker=worker,
+        claimed_at=now,
+        lease_until=lease_until,
+        content=task.job.content,
+        extra=task.job.extra if task.extra is None else task.extra,
+    )
+    store.open_streams(attempt.pk, fence=attempt.fence)
+    return attempt
+
+
+def start(attempt: Attempt, *, now: datetime) -> bool:
+    """STARTING to RUNNING, committed before anything is executed. False: it was taken over."""
+    rows = Attempt.objects.filter(pk=attempt.pk, status=AttemptStatus.STARTING.value)
+    return bool(rows.update(status=AttemptStatus.RUNNING.value, started_at=now))
+
+
+@transaction.atomic
+def settle(attempt: Attempt, ending: Ending, *, now: datetime) -> Task | None:
+    """RUNNING to SUCCESS, FAILED or KILLED, or back to READY for a retry (X-6, X-7).
+
+    Return the task as it is afterwards. None: the attempt was taken over, its report is ignored.
+    """
+    if not moves.close(attempt, ending, now):
+        return None
+    task = moves.task_of(attempt)
+    match ending.status:
+        case AttemptStatus.SUCCESS:
+            moves.end(task, TaskStatus.SUCCESS, "", "", now)
+        case AttemptStatus.KILLED:
+            _end_killed(task, ending, now)
+        case _:
+            _retry_or_fail(task, ending, now)
+    return task
+
+
+@transaction.atomic
+def rescue(attempt: Attempt, ending: Ending, *, now: datetime) -> Task | None:
+    """Take a RUNNING task from the worker it lost, with a new fence. None: somebody was first.
+
+    A try that had started counts; one that had not is requeued free, at most five times.
+    """
+    had_started = attempt.started_at is not None
+    if not moves.close(attempt, ending, now):
+        return None
+    task = moves.task_of(attempt)
+    Task.objects.filter(pk=task.pk).update(fence=F("fence") + 1)
+    if task.kill_requested_at is not None:
+        _end_killed(task, ending, now)
+    elif had_started:
+        _retry_or_fail(task, ending, now)
+    elif task.free_requeues < MAX_FREE_REQUEUES:
+        _requeue(task, now, free_requeues=F("free_requeues") + 1)
+    else:
+        text = f"claimed {task.free_requeues + 1} times by workers that died before it started"
+        moves.end(task, TaskStatus.FAILED, Reason.POISON, text, now)
+    return task
+
+
+@transaction.atomic
+def hand_back(attempt: Attempt, ending: Ending, *, now: datetime) -> bool:
+    """RUNNING to READY at once and free: the worker is shutting down and its tree is gone."""
+    if not moves.close(attempt, ending, now):
+        return False
+    task = moves.task_of(attempt)
+    if task.kill_requested_at is not None:
+        _end_killed(task, ending, now)
+    else:
+        _requeue(task, now)
+    return True
+
+
+def _retry_or_fail(task: Task, ending: Ending, now: datetime) -> None:
+    """One more try if the budget allows it; DISABLED and TRASHED jobs have none (D-56)."""
+    if task.kill_requested_at is not None:
+        _end_killed(task, ending, now)
+        return
+    is_closed = task.job.status in {JobStatus.DISABLED, JobStatus.TRASHED}
+    if task.tries_used >= task.job.max_retries or is_closed:
+        moves.end(task, TaskStatus.FAILED, ending.reason, ending.text, now)
+        return
+    wait_for = task.job.retry_interval
+    text = f"attempt {task.attempt_count} failed ({ending.text}); next in {_seconds(wait_for)}"
+    ready_at = now + wait_for
+    _requeue(
+        task, ready_at, tries_used=F("tries_used") + 1, reason=Reason.RETRY_WAIT, reason_text=text
+    )
+
+
+def _requeue(task: Task, ready_at: datetime, **stamps: Any) -> None:
+    stamps = {"reason": "", "reason_text": "", **stamps}
+    moves.move(
+        task.pk,
+        {TaskStatus.RUNNING},
+        TaskStatus.READY,
+        ready_at=ready_at,
+        **moves.NOT_RUNG,
+        **stamps,
+    )
+
+
+def _end_killed(task: Task, ending: Ending, now: datetime) -> None:
+    """RUNNING to KILLED, and on to REMOVED where the kill was the first half of a removal."""
+    unconfirmed = ending.reason == Reason.KILL_UNCONFIRMED
+    reason = Reason.KILL_UNCONFIRMED if unconfirmed else Reason.KILLED_BY_USER
+    text = ending.text if unconfirmed else f"killed by {task.kill_user}"
+    moves.end(task, TaskStatus.KILLED, reason, text, now)
+    if task.removes_after_kill:
+        text = f"removed by {task.kill_user}"
+        killed = {TaskStatus.KILLED}
+        moves.end(task, TaskStatus.REMOVED, Reason.REMOVED_BY_USER, text, now, sources=killed)
+
+
+def _seconds(span: timedelta) -> str:
+    return f"{span.total_seconds():g} s"

@@ -1,0 +1,83 @@
+"""The guarded writes that every verb is made of (X-1)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from logs_app import store
+from tasks_app.models import Attempt, Event, Task, TaskNote
+from tasks_app.rules.states import ALLOWED, LIVE, TaskStatus
+from tasks_app.transitions.values import Ending
+
+logger = logging.getLogger(__name__)
+
+LIVE_VALUES = [status.value for status in LIVE]
+NOT_RUNG: dict[str, Any] = {"rung_at": None, "ring_count": 0}
+
+
+def end(
+    task: Task,
+    target: TaskStatus,
+    reason: str,
+    text: str,
+    now: datetime,
+    *,
+    sources: Collection[TaskStatus] = (TaskStatus.RUNNING,),
+    guard: Mapping[str, Any] | None = None,
+) -> bool:
+    """Make the task final and leave the event of its end."""
+    stamps = {"reason": reason, "reason_text": text, "ended_at": now, **NOT_RUNG}
+    if not move(task.pk, sources, target, guard=guard, **stamps):
+        return False
+    leave_event(task, now)
+    return True
+
+
+def move(
+    task_id: int,
+    sources: Collection[TaskStatus],
+    target: TaskStatus,
+    *,
+    guard: Mapping[str, Any] | None = None,
+    **stamps: Any,
+) -> bool:
+    assert all(target in ALLOWED[source] for source in sources), (sources, target)
+    rows = Task.objects.filter(pk=task_id, status__in=[s.value for s in sources], **(guard or {}))
+    moved = rows.update(status=target.value, **stamps)
+    if moved:
+        logger.info("task.%s", target.name.lower(), extra={"task_id": task_id})
+    return bool(moved)
+
+
+def close(attempt: Attempt, ending: Ending, now: datetime) -> bool:
+    """End a live attempt and seal what it printed. False: it is not live any more."""
+    rows = Attempt.objects.filter(pk=attempt.pk, status__in=LIVE_VALUES)
+    closed = rows.update(
+        status=ending.status.value,
+        ended_at=now,
+        exit_code=ending.exit_code,
+        reason=ending.reason,
+        reason_text=ending.text,
+    )
+    if closed:
+        store.close_streams(attempt.pk, now=now)
+    return bool(closed)
+
+
+def task_of(attempt: Attempt) -> Task:
+    """Read the task as it is now, locked, so that a kill request is not overlooked."""
+    rows = Task.objects.select_for_update(of=("self",)).select_related("job")
+    return rows.get(pk=attempt.task_id)
+
+
+def leave_event(task: Task, now: datetime) -> None:
+    Event.objects.create(job_id=task.job_id, task_id=task.pk, created_at=now)
+
+
+def note(
+    task_id: int, fact: str, now: datetime, *, reason: str = "", text: str = "", user: str = ""
+) -> None:
+    TaskNote.objects.create(task_id=task_id, at=now, fact=fact, reason=reason, text=text, user=user)

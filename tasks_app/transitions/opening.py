@@ -1,0 +1,112 @@
+"""Opening and release: how a task comes to be, waits, and goes (D-21, D-36)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
+
+from jobs.models import Job
+from tasks_app.models import Event, Task
+from tasks_app.rules.states import FINAL, UNSTARTED, Reason, TaskStatus
+from tasks_app.transitions import moves
+from tasks_app.transitions.values import Opening
+
+
+def open_tasks(openings: Iterable[Opening], *, now: datetime) -> None:
+    """Open one task per opening, in order of (due, job). A slot that has its task stays as it is.
+
+    The unique constraints decide (D-21), so any number of schedulers may open the same slots.
+    """
+    ordered = sorted(openings, key=lambda o: (o.due_at, o.job.pk))
+    Task.objects.bulk_create([_task(o, now) for o in ordered], ignore_conflicts=True)
+    for o in ordered:
+        if o.status in FINAL:
+            task = Task.objects.get(job=o.job, due_at=o.due_at, kind=o.kind.value)
+            moves.leave_event(task, now)
+
+
+def open_task(opening: Opening, *, now: datetime) -> Task:
+    """Open one task and return it; a conflict raises IntegrityError."""
+    task = _task(opening, now)
+    task.save(force_insert=True)
+    return task
+
+
+def _task(o: Opening, now: datetime) -> Task:
+    is_ready = o.status is TaskStatus.READY
+    return Task(
+        job=o.job,
+        kind=o.kind.value,
+        batch_id=o.batch_id,
+        due_at=o.due_at,
+        data_at=o.due_at,
+        status=o.status.value,
+        reason=o.reason,
+        reason_text=o.reason_text,
+        opened_at=now,
+        released_at=now if is_ready else None,
+        ready_at=now if is_ready else None,
+        ended_at=now if o.status in FINAL else None,
+        expires_at=o.expires_at,
+        is_asked=o.is_asked,
+        execute_user=o.user,
+        worker_group_id=cast(int, o.job.worker_group_id),
+        priority=o.job.priority,
+        opened_by_expression_id=o.expression_id,
+        named_by_id=o.named_by_id,
+        extra=o.extra,
+    )
+
+
+@transaction.atomic
+def release(task: Task, *, now: datetime) -> bool:
+    """WAITING to READY: nothing is missing any more."""
+    stamps: dict[str, Any] = {"released_at": Coalesce(F("released_at"), now), "ready_at": now}
+    return moves.move(
+        task.pk, {TaskStatus.WAITING}, TaskStatus.READY, reason="", reason_text="", **stamps
+    )
+
+
+@transaction.atomic
+def wait(task: Task, reason: Reason, text: str, *, now: datetime) -> None:
+    """Keep an unstarted task's reason; written, and noted, only when the verdict changes."""
+    if (task.reason, task.reason_text) == (reason, text):
+        return
+    unstarted = [status.value for status in UNSTARTED]
+    rows = Task.objects.filter(pk=task.pk, status__in=unstarted)
+    if rows.update(reason=reason.value, reason_text=text):
+        if task.reason != reason:
+            moves.note(task.pk, "verdict", now, reason=reason.value, text=text)
+        task.reason, task.reason_text = reason.value, text
+
+
+def leave_event(job: Job, *, now: datetime) -> None:
+    """Have a job that changed and its dependents looked at again (D-37)."""
+    Event.objects.create(job=job, created_at=now)
+
+
+def stop_expiry(task: Task) -> None:
+    """From now on the task never expires (D-24: only its predecessor holds it)."""
+    Task.objects.filter(pk=task.pk).update(expires_at=None)
+    task.expires_at = None
+
+
+@transaction.atomic
+def expire(task: Task, *, now: datetime) -> bool:
+    """WAITING or READY without an attempt to FAILED ``EXPIRED`` (D-24)."""
+    text = f"not started within {task.job.expire_after.total_seconds():.0f} s of its due time"
+    guard = {"attempt_count": 0, "expires_at__lte": now}
+    return moves.end(
+        task, TaskStatus.FAILED, Reason.EXPIRED, text, now, sources=UNSTARTED, guard=guard
+    )
+
+
+def ring(task_ids: Sequence[int], *, now: datetime) -> None:
+    """Stamp READY tasks as rung; the publish follows the commit (X-4)."""
+    rows = Task.objects.filter(pk__in=task_ids, status=TaskStatus.READY.value)
+    rows.update(rung_at=now, ring_count=F("ring_count") + 1)

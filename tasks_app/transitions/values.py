@@ -1,0 +1,39 @@
+"""What the verbs take: an opening, an ending."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from jobs.models import Job
+from tasks_app.rules.states import AttemptStatus, TaskKind, TaskStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A task to open; READY if nothing is missing, REMOVED where a skip mark says so."""
+
+    job: Job
+    due_at: datetime
+    kind: TaskKind = TaskKind.SCHEDULE
+    status: TaskStatus = TaskStatus.WAITING
+    expires_at: datetime | None = None
+    expression_id: int | None = None
+    named_by_id: int | None = None
+    batch_id: int | None = None
+    is_asked: bool = False
+    user: str = ""
+    reason: str = ""
+    reason_text: str = ""
+    extra: dict[str, Any] | None = field(default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How an attempt ended: what ``settle`` and ``rescue`` write on it."""
+
+    status: AttemptStatus
+    exit_code: int | None = None
+    reason: str = ""
+    text: str = ""

@@ -1,0 +1,93 @@
+"""Operators' verbs on a task: kill, remove, retry, force (1-domain.md 5)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
+
+from tasks_app.models import Attempt, Task
+from tasks_app.rules.states import ALLOWED, UNSTARTED, AttemptStatus, Reason, TaskStatus
+from tasks_app.transitions import moves
+from tasks_app.transitions.values import Ending
+
+
+@transaction.atomic
+def kill(task: Task, *, user: str, now: datetime) -> bool:
+    """WAITING or READY to KILLED at once; a RUNNING task is asked to stop (D-53)."""
+    text = f"killed by {user}"
+    is_over = moves.end(
+        task, TaskStatus.KILLED, Reason.KILLED_BY_USER, text, now, sources=UNSTARTED
+    )
+    if not is_over and not _request_kill(task, user, now):
+        return False
+    moves.note(task.pk, "kill", now, user=user)
+    return True
+
+
+@transaction.atomic
+def remove(
+    task: Task, *, user: str, now: datetime, reason: Reason = Reason.REMOVED_BY_USER, text: str = ""
+) -> bool:
+    """WAITING, READY, FAILED or KILLED to REMOVED; a RUNNING task is killed first (D-54)."""
+    sources = UNSTARTED | {TaskStatus.FAILED, TaskStatus.KILLED}
+    text = text or f"removed by {user}"
+    is_over = moves.end(task, TaskStatus.REMOVED, reason, text, now, sources=sources)
+    if not is_over and not _request_kill(task, user, now, removes_after_kill=True):
+        return False
+    moves.note(task.pk, "remove", now, user=user, reason=reason.value, text=text)
+    return True
+
+
+@transaction.atomic
+def retry(task: Task, *, user: str, now: datetime) -> bool:
+    """FAILED or KILLED to READY on an operator's word, with a fresh budget (D-50)."""
+    moved = moves.move(
+        task.pk,
+        {TaskStatus.FAILED, TaskStatus.KILLED},
+        TaskStatus.READY,
+        ready_at=now,
+        released_at=Coalesce(F("released_at"), now),
+        ended_at=None,
+        expires_at=None,
+        is_asked=True,
+        execute_user=user,
+        tries_used=0,
+        free_requeues=0,
+        reason="",
+        reason_text="",
+        kill_requested_at=None,
+        kill_user="",
+        removes_after_kill=False,
+        **moves.NOT_RUNG,
+    )
+    if moved:
+        moves.note(task.pk, "retry", now, user=user)
+        moves.leave_event(task, now)
+    return moved
+
+
+@transaction.atomic
+def force(task: Task, target: TaskStatus, *, user: str, text: str, now: datetime) -> bool:
+    """Anything but SUCCESS and REMOVED to SUCCESS or FAILED; a live attempt is closed (D-52)."""
+    assert target in {TaskStatus.SUCCESS, TaskStatus.FAILED}, target
+    live = Attempt.objects.filter(task=task, status__in=moves.LIVE_VALUES).first()
+    if live is not None:
+        words = f"forced to {target.name} by {user}"
+        moves.close(
+            live, Ending(status=AttemptStatus.KILLED, reason=Reason.FORCED, text=words), now
+        )
+    sources = {source for source, targets in ALLOWED.items() if target in targets}
+    moved = moves.end(task, target, Reason.FORCED, text, now, sources=sources)
+    if moved:
+        Task.objects.filter(pk=task.pk).update(fence=F("fence") + 1)
+        moves.note(task.pk, "force", now, user=user, reason=target.name, text=text)
+    return moved
+
+
+def _request_kill(task: Task, user: str, now: datetime, **stamps: object) -> bool:
+    rows = Task.objects.filter(pk=task.pk, status=TaskStatus.RUNNING.value)
+    asked = Coalesce(F("kill_requested_at"), now)
+    return bool(rows.update(kill_requested_at=asked, kill_user=user, **stamps))
