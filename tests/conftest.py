@@ -1,0 +1,53 @@
+"""Fixtures and profiles that every test shares."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+from tests.builders import NOW, make_app
+from tests.caller import Caller
+
+# ci is the same every time, dev looks somewhere else with every run, thorough looks for long.
+hypothesis_settings.register_profile(
+    "dev", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.register_profile(
+    "ci",
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+hypothesis_settings.register_profile(
+    "thorough", max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The instant that builders take for now: a Wednesday, 09:00 in Shanghai."""
+    return NOW
+
+
+@pytest.fixture
+def caller(db: None) -> Caller:
+    """A NORMAL app that calls with the published form."""
+    return Caller(make_app(name="mine"))
+
+
+@pytest.fixture
+def admin_caller(db: None) -> Caller:
+    """An ADMIN app that calls with the published form."""
+    return Caller(make_app(name="chief", kind="ADMIN"))
+
+
+@pytest.fixture
+def other(db: None) -> Caller:
+    """Another NORMAL app."""
+    return Caller(make_app(name="other"))
