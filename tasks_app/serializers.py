@@ -135,7 +135,7 @@ def _answer(answer: TaskAnswer) -> dict[str, object]:
     return {
         "taskId": answer.task_id,
         "code": int(ReplyCode.OK if answer.accepted else ReplyCode.REFUSED),
-        "msg": answer.message,
+        "msg": answer.message or "success",
         "status": answer.status,
     }
 

@@ -184,7 +184,7 @@ class TextField(WireField):
         super().__init__(**kwargs)
         self.low, self.high, self.max_bytes = low, high, max_bytes
         limit = f"{high} characters" if high else f"{max_bytes} bytes of UTF-8"
-        self.accepts = f"text of {low} to {limit}" + (", not only blanks" if low else "")
+        self.accepts = f"text of {low} to {limit}" + (" (not only blanks)" if low else "")
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str) or len(data) < self.low or (self.low and not data.strip()):
