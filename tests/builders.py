@@ -71,6 +71,7 @@ class TaskFactory(DjangoModelFactory):
 
     class Meta:
         model = Task
+        skip_postgeneration_save = True
 
     job = factory.SubFactory(JobFactory)
     kind = TaskKind.SCHEDULE.value
@@ -107,6 +108,7 @@ class AttemptFactory(DjangoModelFactory):
 
     class Meta:
         model = Attempt
+        skip_postgeneration_save = True
 
     task = factory.SubFactory(TaskFactory, status=TaskStatus.RUNNING.value, attempt_count=0)
     number = 1

@@ -76,9 +76,8 @@ def _pairs(pieces: Iterable[bytes]) -> Iterator[tuple[str, str]]:
 
 def _multipart(raw: bytes, meta: Mapping[str, Any]) -> dict[str, object]:
     # Django would put U+FFFD for bytes that are not UTF-8. Latin-1 keeps every byte.
-    parser = MultiPartParser(meta, BytesIO(raw), [_NoFiles()], "latin-1")
     try:
-        fields, _ = parser.parse()
+        fields, _ = MultiPartParser(meta, BytesIO(raw), [_NoFiles()], "latin-1").parse()
     except (MultiPartParserError, SuspiciousOperation) as error:
         raise InvalidParameters(
             f"the body is not multipart/form-data as accepted: {error}"
