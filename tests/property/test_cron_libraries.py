@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
@@ -132,3 +132,25 @@ def _live(text: str, at: datetime) -> Schedule:
         raise
     assert not isinstance(ours, Delay)
     return ours
+
+
+def test_every_weekday_range_and_step_is_expanded_as_defined() -> None:
+    """D-13: croniter counts weekdays from Sunday = 0, so all of ours are tried against the rule."""
+    ranges = [
+        (first, last, step) for first in range(8) for last in range(8) for step in range(1, 9)
+    ]
+    wrong = [each for each in ranges if each[0] != each[1] and _weekdays(*each) != _defined(*each)]
+
+    assert wrong == []
+
+
+def _defined(first: int, last: int, step: int) -> set[int]:
+    """Return the weekdays of a range from 1 = Monday; its step runs over the border."""
+    length = last - first if first < last else last + 7 - first
+    return {(first + passed - 1) % 7 + 1 for passed in range(0, length + 1, step)}
+
+
+def _weekdays(first: int, last: int, step: int) -> set[int]:
+    monday = datetime(2026, 3, 2, tzinfo=UTC)
+    expression = _live(f"0 0 12 ? * {first}-{last}/{step}", monday)
+    return {slot.isoweekday() for slot in expression.between(monday, monday + timedelta(days=7))}

@@ -1,4 +1,4 @@
-"""``preview``: questions answered as the corpus expects, and the command around them (D-71)."""
+"""``preview``: questions with known answers, and the command around them (D-71)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _cases() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("question", "expected"), list(_cases()))
-def test_every_question_of_the_corpus(question: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_every_question_of_the_vectors(question: dict[str, Any], expected: dict[str, Any]) -> None:
     found = answer(question, zone="Asia/Shanghai", now=NOW)
 
     if expected.get("valid_or_empty"):
