@@ -184,3 +184,9 @@ def _give_back(attempt: Attempt, outcome: Outcome, now: datetime) -> None:
             status=AttemptStatus.LOST, reason=Reason.SHUTDOWN, text="the worker was shut down"
         )
         transitions.hand_back(attempt, ending, now=now)
+
+
+def shut_down() -> None:
+    """Have every run of this process end and be handed back (3-execution.md 4)."""
+    lease = Lease(settings.SENTINEL_LEASE, settings.SENTINEL_HEARTBEAT)
+    heart.of_this_process(lease).stop_all(StopReason.SHUTDOWN)
