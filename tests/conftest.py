@@ -36,6 +36,14 @@ def now() -> datetime:
 
 
 @pytest.fixture
+def committed_db(transactional_db: None, django_db_serialized_rollback: None) -> None:
+    """A database where commits are real, for tests with threads or processes.
+
+    Emptied afterwards; what the migrations put there is put back for the next such test.
+    """
+
+
+@pytest.fixture
 def caller(db: None) -> Caller:
     """A NORMAL app that calls with the published form."""
     return Caller(make_app(name="mine"))
