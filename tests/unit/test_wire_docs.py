@@ -1,0 +1,107 @@
+"""docs/wire.md says what the serializers do: every endpoint, field, range and default."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from jobs.endpoint import Endpoint
+from sentinel_project.wire.fields import InstantField, ListField
+from sentinel_project.wire.params import Params
+
+DOC = (Path(__file__).parents[2] / "docs" / "wire.md").read_text()
+NEEDED = "needed"
+
+
+def endpoints() -> dict[str, type[Endpoint]]:
+    """Return the views of all endpoints by their address."""
+    return dict(_walk(get_resolver().url_patterns, "/"))
+
+
+def _walk(patterns: Any, prefix: str) -> Iterator[tuple[str, type[Endpoint]]]:
+    for pattern in patterns:
+        address = f"{prefix}{pattern.pattern}"
+        if isinstance(pattern, URLResolver):
+            yield from _walk(pattern.url_patterns, address)
+        elif isinstance(pattern, URLPattern):
+            view = getattr(pattern.callback, "view_class", None)
+            if isinstance(view, type) and issubclass(view, Endpoint):
+                yield address, view
+
+
+def section(heading: str) -> str:
+    """Return the text below ``heading`` up to the next heading."""
+    found = re.search(
+        rf"^#+ {re.escape(heading)}.*?\n(.*?)(?=^#|\Z)", DOC, re.MULTILINE | re.DOTALL
+    )
+    assert found is not None, f"docs/wire.md has no section {heading}"
+    return found[1]
+
+
+def table(heading: str) -> dict[str, tuple[str, str]]:
+    """Return default and range by field from the table below ``heading``."""
+    rows = (
+        [cell.strip() for cell in line.strip("|").split(" | ")]
+        for line in section(heading).splitlines()
+        if line.startswith("| `")
+    )
+    return {name.strip("`"): (default.strip("`"), accepts) for name, default, accepts, _ in rows}
+
+
+def expected(params: type[Params]) -> dict[str, tuple[str, str]]:
+    return {
+        name: (default_of(params, field), accepts_of(field))
+        for name, field in params().fields.items()
+    }
+
+
+def default_of(params: type[Params], field: Any) -> str:
+    if field.required:
+        return NEEDED
+    if isinstance(field, ListField):
+        return "null"
+    (declared,) = [f for f in dataclasses.fields(params.builds) if f.name == field.source]
+    has_factory = declared.default_factory is not dataclasses.MISSING
+    value = declared.default_factory() if has_factory else declared.default  # type: ignore[misc]
+    if value is None and not isinstance(field, InstantField):
+        return "none"
+    return json.dumps(field.to_representation(value))
+
+
+def accepts_of(field: Any) -> str:
+    return "a list" if isinstance(field, ListField) else str(field.accepts)
+
+
+@pytest.mark.parametrize(("address", "view"), sorted(endpoints().items()), ids=str)
+def test_every_endpoint_has_a_table_of_its_parameters(address: str, view: type[Endpoint]) -> None:
+    assert table(f"`{address}`") == expected(view.params)
+
+
+@pytest.mark.parametrize("name", ["dependencyList", "scheduleExpressionList"])
+def test_every_list_has_a_table_of_its_entries(name: str) -> None:
+    submission = endpoints()["/api/job/submit"].params().fields[name]
+    assert isinstance(submission, ListField)
+    entry = submission.child
+    assert isinstance(entry, Params)
+
+    assert table(f"Entries of `{name}`") == expected(type(entry))
+
+
+@pytest.mark.parametrize(("address", "view"), sorted(endpoints().items()), ids=str)
+def test_every_endpoint_says_whether_it_answers_get(address: str, view: type[Endpoint]) -> None:
+    methods = "GET, POST" if "get" in view.http_method_names else "POST"
+
+    assert f"*{methods}*" in section(f"`{address}`")
+
+
+def test_the_worked_example_is_in_the_words_of_a_shell_and_of_python() -> None:
+    assert "1772600000c932fc5830b82026327c821a39e0b5df" in DOC
+    assert "md5sum" in DOC
+    assert "hashlib.md5" in DOC
