@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
 from django.core.exceptions import SuspiciousOperation
@@ -51,13 +51,27 @@ def _wrong_type(content_type: str) -> str:
 
 
 def _body_of(request: HttpRequest) -> bytes:
-    raw = request.read(MAX_BODY + 1)
+    stream = _stream_of(request)
+    raw = stream.read(MAX_BODY + 1)
     if len(raw) <= MAX_BODY:
         return raw
     drained = 0
-    while drained < _DRAIN and (piece := request.read(_PIECE)):
+    while drained < _DRAIN and (piece := stream.read(_PIECE)):
         drained += len(piece)
     raise BodyTooLarge(f"the body has more than the {MAX_BODY} bytes accepted")
+
+
+def _stream_of(request: HttpRequest) -> BinaryIO | HttpRequest:
+    """Return where the body is read from.
+
+    Django sees no body without a length. A server that ends the stream itself lets us read it.
+    """
+    if not request.META.get("HTTP_TRANSFER_ENCODING"):
+        return request
+    if not request.META.get("wsgi.input_terminated"):
+        raise InvalidParameters("the body must come with a Content-Length, not in chunks")
+    stream: BinaryIO = request.META["wsgi.input"]
+    return stream
 
 
 def _form(raw: bytes, _meta: Mapping[str, Any] | None = None) -> dict[str, object]:
@@ -76,6 +90,7 @@ def _pairs(pieces: Iterable[bytes]) -> Iterator[tuple[str, str]]:
 
 def _multipart(raw: bytes, meta: Mapping[str, Any]) -> dict[str, object]:
     # Django would put U+FFFD for bytes that are not UTF-8. Latin-1 keeps every byte.
+    meta = {"CONTENT_TYPE": meta["CONTENT_TYPE"], "CONTENT_LENGTH": len(raw)}
     try:
         fields, _ = MultiPartParser(meta, BytesIO(raw), [_NoFiles()], "latin-1").parse()
     except (MultiPartParserError, SuspiciousOperation) as error:
