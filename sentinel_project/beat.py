@@ -47,6 +47,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         self._name = f"{socket.gethostname()}.{os.getpid()}"
         self._listener = wakeup.Listener()
         self._pacer = Pacer()
+        self._rescuer = rescuer.Rescuer()
         self._has_lease = False
         self._pause = _SHORTEST_SLEEP
         self._is_database_lost = False
@@ -60,7 +61,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         now = clock.now()
         next_at = self._try("plan", lambda: planner.run_passes(now=now))
         if self._pacer.is_time("rescue", _RESCUE_EVERY):
-            self._try("rescue", lambda: rescuer.run_once(now=clock.now()))
+            self._try("rescue", lambda: self._rescuer.run_once(now=clock.now()))
         self._try("ring", lambda: RINGER.ring(now=clock.now()))
         if self._pacer.is_time("beat", schedulers.BEAT_EVERY):
             self._try("beat", self._beat)
