@@ -12,11 +12,10 @@ from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
 
-from jobs.facts import Facts, Upstream, add_expression, naming_of, parsed
-from jobs.models import DependencyEntry, Job, ScheduleExpression
+from jobs.facts import Facts, Series, Upstream, facts_of, naming_of
+from jobs.models import Job, ScheduleExpression
 from jobs.rules.enums import GapReason
 from jobs.rules.offsets import shift, truncate, window
-from jobs.rules.schedule import Schedule
 from jobs.rules.windows import Window
 from tasks_app.models import Gap, Task
 from tasks_app.rules.states import DONE, TaskKind, TaskStatus
@@ -59,12 +58,11 @@ class Expectations:
         wanted = [job_id for job_id in job_ids if job_id not in self._facts]
         if not wanted:
             return
-        for job in Job.objects.filter(pk__in=wanted):
-            self._facts[job.pk] = Facts(job)
-        for row in ScheduleExpression.objects.filter(job_id__in=wanted).order_by("id"):
-            add_expression(self._facts[row.job_id], row)
-        for entry in DependencyEntry.objects.filter(job_id__in=wanted).order_by("id"):
-            self._facts[entry.job_id].upstreams.append(parsed(entry))
+        self.take(Job.objects.filter(pk__in=wanted))
+
+    def take(self, jobs: Iterable[Job]) -> None:
+        """Use job rows that were read, and locked, already."""
+        self._facts |= facts_of(jobs)
 
     def counting(self, facts: Facts) -> list[Upstream]:
         """Return the dependencies of a job that count by their upstream's status (D-35)."""
@@ -90,7 +88,7 @@ class Expectations:
         if facts.job.is_one_off or not facts.has_schedule:
             return max(self.runs(job_id, span), key=lambda run: run.due_at, default=None)
         last = _last_task(job_id, span)
-        slots = [self._last_slot(facts, row, schedule, span) for row, schedule in facts.expressions]
+        slots = [self._last_slot(facts, series, span) for series in facts.series]
         due = max((slot for slot in slots if slot is not None), default=None)
         if due is None or (last is not None and last.due_at >= due):
             return last
@@ -123,22 +121,22 @@ class Expectations:
         facts = self.facts(job_id)
         if facts.has_schedule:
             slots: set[datetime] = set()
-            for row, schedule in facts.expressions:
-                bounds = self._bounds(facts.job, row.floor_at, span)
-                slots |= self._uncovered(job_id, row.pk, schedule.between(bounds.start, bounds.end))
+            for series in facts.series:
+                bounds = self._bounds(facts.job, series.floor_at, span)
+                come = series.schedule.between(bounds.start, bounds.end)
+                slots |= self._uncovered(job_id, series.id, come)
             return slots
         return self._uncovered(job_id, None, self._names(facts, span))
 
-    def _last_slot(
-        self, facts: Facts, row: ScheduleExpression, schedule: Schedule, span: Window
-    ) -> datetime | None:
-        bounds = self._bounds(facts.job, row.floor_at, span)
-        slot = schedule.before(bounds.end)
+    def _last_slot(self, facts: Facts, series: Series, span: Window) -> datetime | None:
+        bounds = self._bounds(facts.job, series.floor_at, span)
+        slot = series.schedule.before(bounds.end)
         while slot is not None and slot >= bounds.start:
-            gap = _decisions(facts.job.pk, row.pk, Window(slot, slot)).order_by("from_at").first()
+            covering = _decisions(facts.job.pk, series.id, Window(slot, slot))
+            gap = covering.order_by("from_at").first()
             if gap is None:
                 return slot
-            slot = schedule.before(gap.from_at)
+            slot = series.schedule.before(gap.from_at)
         return None
 
     def _names(self, facts: Facts, span: Window) -> list[datetime]:
@@ -200,8 +198,9 @@ class Expectations:
         task = Task.objects.filter(job_id=job_id, kind=TaskKind.TEMP.value).first()
         if task is not None:
             return [ExpectedRun(task.due_at, TaskStatus(task.status), task.reason)]
-        cursors = [row.next_due_at for row, _ in self.facts(job_id).expressions if row.next_due_at]
-        return [ExpectedRun(min(cursors))] if cursors else []
+        rows = ScheduleExpression.objects.filter(job_id=job_id, next_due_at__isnull=False)
+        first = rows.order_by("next_due_at").values_list("next_due_at", flat=True).first()
+        return [ExpectedRun(first)] if first else []
 
 
 def half_open(span: Window) -> Window:

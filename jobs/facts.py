@@ -1,10 +1,16 @@
-"""What the planner knows of a job: its row, its schedules and dependencies, parsed."""
+"""What the planner knows of a job: its row, its schedules and dependencies, parsed.
+
+Parsing is done once for each revision of a job and kept for the life of the process: every edit
+gives the job a new revision, and the revision is read with the job's row each time. Cursors,
+which move without an edit, are not among the facts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 
 from jobs.models import DependencyEntry, Job, ScheduleExpression
 from jobs.rules.enums import CommonStrategy, ExpressionKind, JobStatus
@@ -12,6 +18,7 @@ from jobs.rules.offsets import Offset, parse_offset
 from jobs.rules.schedule import Delay, Schedule, parse
 
 _NOT_COUNTING = {JobStatus.DISABLED, JobStatus.TRASHED}
+_MAX_KEPT = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +30,46 @@ class Upstream:
     offset: Offset
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One expression that yields slots."""
+
+    id: int
+    kind: ExpressionKind
+    text: str
+    anchor_at: datetime
+    floor_at: datetime
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The parts of a job that only an edit changes."""
+
+    series: tuple[Series, ...]
+    delays: tuple[tuple[int, Delay], ...]
+    upstreams: tuple[Upstream, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """What is read of a job once per pass."""
+    """A job's row as read in this pass, and its parsed parts."""
 
     job: Job
-    expressions: list[tuple[ScheduleExpression, Schedule]] = field(default_factory=list)
-    delays: list[tuple[ScheduleExpression, Delay]] = field(default_factory=list)
-    upstreams: list[Upstream] = field(default_factory=list)
+    parsed: Parsed
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        return self.parsed.series
+
+    @property
+    def delays(self) -> tuple[tuple[int, Delay], ...]:
+        """The delay expressions, each with its id."""
+        return self.parsed.delays
+
+    @property
+    def upstreams(self) -> tuple[Upstream, ...]:
+        return self.parsed.upstreams
 
     @property
     def counts(self) -> bool:
@@ -39,27 +78,63 @@ class Facts:
 
     @property
     def has_schedule(self) -> bool:
-        return bool(self.expressions or self.delays)
+        return bool(self.series or self.delays)
+
+    @property
+    def is_named(self) -> bool:
+        """Tell whether its upstreams' runs name its own (D-36)."""
+        return bool(self.upstreams) and not self.has_schedule and not self.job.is_one_off
 
     @property
     def floor_at(self) -> datetime:
         """Return the instant before which no run is expected."""
-        floors = [expression.floor_at for expression, _ in self.expressions]
-        return min(floors, default=self.job.floor_at)
+        return min((series.floor_at for series in self.series), default=self.job.floor_at)
 
 
-def parsed(entry: DependencyEntry) -> Upstream:
+def facts_of(jobs: Iterable[Job]) -> dict[int, Facts]:
+    """Return the facts of job rows, parsing what this process has not seen yet."""
+    jobs = list(jobs)
+    fresh = [job for job in jobs if (job.pk, job.revision) not in _kept]
+    if fresh:
+        _keep(fresh)
+    return {job.pk: Facts(job, _kept[job.pk, job.revision]) for job in jobs}
+
+
+_kept: dict[tuple[int, int], Parsed] = {}
+_keeping = Lock()
+
+
+def _keep(jobs: list[Job]) -> None:
+    expressions: dict[int, list[ScheduleExpression]] = {job.pk: [] for job in jobs}
+    for row in ScheduleExpression.objects.filter(job_id__in=expressions).order_by("id"):
+        expressions[row.job_id].append(row)
+    upstreams: dict[int, list[Upstream]] = {job.pk: [] for job in jobs}
+    for entry in DependencyEntry.objects.filter(job_id__in=upstreams).order_by("id"):
+        upstreams[entry.job_id].append(_upstream(entry))
+    with _keeping:
+        if len(_kept) > _MAX_KEPT:
+            _kept.clear()
+        for job in jobs:
+            parts = _parsed(job, expressions[job.pk], upstreams[job.pk])
+            _kept[job.pk, job.revision] = parts
+
+
+def _parsed(job: Job, rows: list[ScheduleExpression], upstreams: list[Upstream]) -> Parsed:
+    series: list[Series] = []
+    delays: list[tuple[int, Delay]] = []
+    for row in rows:
+        kind = ExpressionKind(row.kind)
+        schedule = parse(kind, row.text, zone=job.zone, saved_at=row.anchor_at)
+        if isinstance(schedule, Delay):
+            delays.append((row.pk, schedule))
+        else:
+            series.append(Series(row.pk, kind, row.text, row.anchor_at, row.floor_at, schedule))
+    return Parsed(tuple(series), tuple(delays), tuple(upstreams))
+
+
+def _upstream(entry: DependencyEntry) -> Upstream:
     strategy = CommonStrategy(entry.common_strategy)
     return Upstream(entry.upstream_id, strategy, parse_offset(entry.offset))
-
-
-def add_expression(facts: Facts, row: ScheduleExpression) -> None:
-    kind = ExpressionKind(row.kind)
-    schedule = parse(kind, row.text, zone=facts.job.zone, saved_at=row.anchor_at)
-    if isinstance(schedule, Delay):
-        facts.delays.append((row, schedule))
-    else:
-        facts.expressions.append((row, schedule))
 
 
 def naming_of(upstreams: Iterable[Upstream]) -> list[Upstream]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,11 @@ from jobs.rules.enums import (
 
 DEFAULT_GROUP_ID = 1
 _STORED_STATUSES = [JobStatus.ACTIVE, JobStatus.DISABLED, JobStatus.TRASHED, JobStatus.PAUSED]
+
+
+def new_revision() -> int:
+    """Return a number that no other revision of any job has."""
+    return secrets.randbits(62)
 
 
 def _choices(words: type[AppKind | MisfirePolicy]) -> list[tuple[str, str]]:
@@ -107,6 +113,8 @@ class Job(models.Model):
     created_by = models.CharField(max_length=256, blank=True, default="")
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
+    #: Another one after every edit of the job, its schedule or its dependencies.
+    revision = models.BigIntegerField(default=new_revision)
     #: Nothing before it is ever caught up: created, or left DISABLED (D-23).
     floor_at = models.DateTimeField()
     #: When a PAUSED job was paused; what was done since names its runs at the resume (D-36).

@@ -73,7 +73,7 @@ def _gates(job: Job, due_at: datetime, task: Task | None, now: datetime) -> Iter
         yield from _ended(task)
         return
     yield gates.expiry_gate(task, now=now)
-    yield gates.system_gate()
+    yield gates.system_gate(is_paused=ledger.is_system_paused())
     yield gates.app_gate(job)
     yield _workers(task, now)
     yield _dispatched(task, now)

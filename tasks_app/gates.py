@@ -212,16 +212,16 @@ def _batch_serial_gate(task: Task, job: Job) -> Gate:
 # -- what holds a READY task ---------------------------------------------------------------------
 
 
-def starting_gates(task: Task, *, now: datetime) -> Iterator[Gate]:
+def starting_gates(task: Task, *, is_paused: bool, now: datetime) -> Iterator[Gate]:
     """Yield the gates a READY task passes as it starts, in the order of explain (D-70).
 
-    ``task`` comes with its job, app and worker group. Whoever claims holds the locks of what is
-    counted: the job if it is serial, the app if it has a limit.
+    ``task`` comes with its job, app and worker group; ``is_paused``: the whole system is. Whoever
+    claims holds the locks of what is counted: a serial job's, and an app's that has a limit.
     """
     yield job_status_gate(task.job, is_asked=task.is_asked)
     yield overlap_gate(task)
     yield expiry_gate(task, now=now)
-    yield system_gate()
+    yield system_gate(is_paused=is_paused)
     yield app_gate(task.job)
     yield group_gate(task)
 
@@ -258,8 +258,8 @@ def expiry_gate(task: Task, *, now: datetime) -> Gate:
     return blocked("expiry", Reason.EXPIRED, "it is too late to start; retry it by hand")
 
 
-def system_gate() -> Gate:
-    if not ledger.is_system_paused():
+def system_gate(*, is_paused: bool) -> Gate:
+    if not is_paused:
         return Gate(name="system")
     return blocked("system", Reason.SYSTEM_PAUSED, "the whole system is paused; resume it")
 

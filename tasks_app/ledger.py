@@ -8,7 +8,8 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from jobs.expected import half_open
-from jobs.models import ScheduleExpression
+from jobs.facts import Series
+from jobs.models import Job
 from jobs.rules.enums import GapReason
 from jobs.rules.windows import Window
 from tasks_app.models import Gap, SystemState, Task
@@ -57,15 +58,15 @@ def is_system_paused() -> bool:
 
 
 def gap_of(
-    row: ScheduleExpression, dues: Sequence[datetime], reason: GapReason, now: datetime
+    job: Job, series: Series, dues: Sequence[datetime], reason: GapReason, now: datetime
 ) -> Gap:
     """Return the unsaved gap of slots that an expression yielded, in ascending order."""
     return Gap(
-        job_id=row.job_id,
-        expression=row,
-        schedule_kind=row.kind,
-        schedule_text=row.text,
-        anchor_at=row.anchor_at,
+        job=job,
+        expression_id=series.id,
+        schedule_kind=series.kind,
+        schedule_text=series.text,
+        anchor_at=series.anchor_at,
         from_at=dues[0],
         to_at=dues[-1],
         count=len(dues),

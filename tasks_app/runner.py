@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Exists
 
 from jobs.models import App, Job
 from jobs.rules.enums import ContentType
@@ -21,7 +22,7 @@ from tasks_app import gates, heart, transitions
 from tasks_app.executors import executor_for
 from tasks_app.executors.base import Ending, Execution, Outcome, Stop, StopReason
 from tasks_app.heart import Charge, Heart
-from tasks_app.models import Attempt, Task
+from tasks_app.models import Attempt, SystemState, Task
 from tasks_app.rules.states import AttemptStatus, Reason, TaskStatus
 from tasks_app.rules.timing import Lease
 
@@ -66,14 +67,17 @@ def claim(task_id: int, *, worker: str, lease: Lease, now: datetime) -> Attempt 
     The locks of what is counted come before the task's own, as everywhere else.
     """
     with transaction.atomic():
-        task = Task.objects.filter(pk=task_id).select_related("job__app", "worker_group").first()
+        rows = Task.objects.filter(pk=task_id).select_related("job__app", "worker_group")
+        task = rows.annotate(is_paused=Exists(SystemState.objects.filter(is_paused=True))).first()
         if task is None or not _is_ready(task, now):
             return None
         if task.job.is_serial:
             Job.objects.select_for_update().get(pk=task.job_id)
         if task.job.app.max_concurrency:
             App.objects.select_for_update().get(pk=task.job.app_id)
-        blocking = gates.first_blocking(gates.starting_gates(task, now=now))
+        blocking = gates.first_blocking(
+            gates.starting_gates(task, is_paused=task.is_paused, now=now)
+        )
         if blocking is None:
             return transitions.claim(task, worker=worker, lease_until=now + lease.length, now=now)
         if blocking.reason is Reason.EXPIRED:

@@ -103,7 +103,7 @@ def check_graph(job: Job, *, now: datetime) -> None:
     expectations = Expectations()
     facts = expectations.facts(job.pk)
     refuse(_cycle_problems(job.pk))
-    if facts.upstreams and not facts.has_schedule and not job.is_one_off:
+    if facts.is_named:
         refuse(_naming_problems(facts))
     refuse(_dead_problems(facts, expectations, now))
 
@@ -206,7 +206,7 @@ def _needed(upstream: Upstream, span: Window, expectations: Expectations) -> dat
 
 def upcoming(facts: Facts, expectations: Expectations, now: datetime) -> Iterator[datetime]:
     """Yield the due times of a job from ``now`` on, of schedule-less jobs the named ones."""
-    if facts.expressions:
+    if facts.series:
         yield from _merged(facts, now)
         return
     upstreams = [expectations.facts(up.job_id) for up in naming_of(expectations.counting(facts))]
@@ -224,7 +224,7 @@ def _merged(facts: Facts, now: datetime) -> Iterator[datetime]:
     start = max(now, job.active_from) if job.active_from else now
     end = job.active_until or datetime.max.replace(tzinfo=now.tzinfo) - timedelta(days=1)
     last: datetime | None = None
-    for due in heapq.merge(*(schedule.between(start, end) for _, schedule in facts.expressions)):
+    for due in heapq.merge(*(series.schedule.between(start, end) for series in facts.series)):
         if due != last:
             yield due
         last = due

@@ -28,11 +28,11 @@ def set_dependencies(
     before = _shown(job)
     for edit in edits:
         _apply(job, edit)
+    touch(job, now=now)
     checks.check_graph(job, now=now)
     audit.record(
         "job.dependencies", job, app=app, user=user, before=before, after=_shown(job), now=now
     )
-    touch(job, now=now)
     return job
 
 

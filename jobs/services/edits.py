@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from jobs.models import App, Job
+from jobs.models import App, Job, new_revision
 from jobs.rules.enums import JobStatus
 from sentinel_project.errors import NotFound, Refused
 from tasks_app import transitions
@@ -33,5 +33,5 @@ def lock_graph() -> None:
 
 def touch(job: Job, *, now: datetime) -> None:
     """Stamp the edit and have the job and its dependents looked at again (D-37)."""
-    Job.objects.filter(pk=job.pk).update(updated_at=now)
+    Job.objects.filter(pk=job.pk).update(updated_at=now, revision=new_revision())
     transitions.leave_event(job, now=now)

@@ -12,14 +12,14 @@ from django.db import transaction
 
 from jobs import audit
 from jobs.expected import Expectations
-from jobs.facts import Facts
+from jobs.facts import Facts, Series
 from jobs.models import App, Job, ScheduleExpression
-from jobs.rules.enums import Edit, ExpressionKind, GapReason
-from jobs.rules.schedule import Delay, needs_anchor
+from jobs.rules.enums import Edit, GapReason
+from jobs.rules.schedule import needs_anchor
 from jobs.rules.spec import ScheduleEdit
 from jobs.services import checks
 from jobs.services.edits import lock_graph, locked_job, touch
-from jobs.slots import first_slot, new_expression, next_slot, schedule_of
+from jobs.slots import first_slot, new_expression, next_slot
 from tasks_app import transitions
 from tasks_app.ledger import gap_of
 from tasks_app.models import SkipMark, Task
@@ -57,11 +57,11 @@ def set_schedule(
     old = Expectations().facts(job.pk)
     for edit in edits:
         _apply(job, edit, present, now)
+    touch(job, now=now)
     checks.check_graph(job, now=now)
     SkipMark.objects.filter(job=job, due_at__gt=now).delete()
     change = _bridge_cycle(job, old, user, now)
     audit.record("job.schedule", job, app=app, user=user, before=before, after=_shown(job), now=now)
-    touch(job, now=now)
     return change
 
 
@@ -101,14 +101,14 @@ def _apply(
 
 def _bridge_cycle(job: Job, old: Facts, user: str, now: datetime) -> ScheduleChange:
     """Skip the next slot if its cycle ran already, or let a waiting run give way to it."""
-    rows = [row for row in job.expressions.order_by("pk") if row.kind != ExpressionKind.DELAY]
-    prev, upcoming = _around(job, rows, now)
+    series = Expectations().facts(job.pk).series
+    prev, upcoming = _around(job, series, now)
     if upcoming is None:
         return ScheduleChange(job)
     between = {
         slot
-        for _, schedule in old.expressions
-        for slot in islice(schedule.between(prev, upcoming), 3)
+        for one in old.series
+        for slot in islice(one.schedule.between(prev, upcoming), 3)
         if prev < slot
     }
     if len(between) != 1:
@@ -122,35 +122,27 @@ def _bridge_cycle(job: Job, old: Facts, user: str, now: datetime) -> ScheduleCha
         text = "the schedule was edited; the next run takes its place"
         transitions.remove(task, user=user, now=now, reason=Reason.RESCHEDULED, text=text)
         return ScheduleChange(job, gave_way=task)
-    _skip(job, rows, upcoming, now)
+    _skip(job, series, upcoming, now)
     return ScheduleChange(job, skipped=upcoming)
 
 
-def _around(
-    job: Job, rows: Sequence[ScheduleExpression], now: datetime
-) -> tuple[datetime, datetime | None]:
+def _around(job: Job, series: Sequence[Series], now: datetime) -> tuple[datetime, datetime | None]:
     """Return the slots around now of all expressions together; without an earlier one the floor."""
     before: list[datetime] = []
     after: list[datetime] = []
-    for row in rows:
-        schedule = schedule_of(job, row)
-        assert not isinstance(schedule, Delay)
-        if row.anchor_at == now and needs_anchor(ExpressionKind(row.kind), row.text):
+    for one in series:
+        if one.anchor_at == now and needs_anchor(one.kind, one.text):
             before.append(now)
-        elif (slot := schedule.before(now)) is not None:
+        elif (slot := one.schedule.before(now)) is not None:
             before.append(slot)
-        if (slot := schedule.after(now)) is not None:
+        if (slot := one.schedule.after(now)) is not None:
             after.append(slot)
-    floor = max(job.floor_at, *(row.floor_at for row in rows)) if rows else job.floor_at
+    floor = max([job.floor_at, *(one.floor_at for one in series)])
     return max(before, default=floor), min(after, default=None)
 
 
-def _skip(job: Job, rows: Sequence[ScheduleExpression], slot: datetime, now: datetime) -> None:
-    for row in rows:
-        if row.next_due_at != slot:
-            continue
-        schedule = schedule_of(job, row)
-        assert not isinstance(schedule, Delay)
-        cursor = ScheduleExpression.objects.filter(pk=row.pk, next_due_at=slot)
-        cursor.update(next_due_at=next_slot(job, schedule, slot))
-        gap_of(row, [slot], GapReason.EDITED, now).save(force_insert=True)
+def _skip(job: Job, series: Sequence[Series], slot: datetime, now: datetime) -> None:
+    for one in series:
+        cursor = ScheduleExpression.objects.filter(pk=one.id, next_due_at=slot)
+        if cursor.update(next_due_at=next_slot(job, one.schedule, slot)):
+            gap_of(job, one, [slot], GapReason.EDITED, now).save(force_insert=True)

@@ -27,7 +27,7 @@ def skip_slot(
         raise Refused(f"scheduleTime: {shown} has come already; remove its task instead")
     facts = Expectations().facts(job_id)
     before = due_at - timedelta(microseconds=1)
-    is_slot = any(schedule.after(before) == due_at for _, schedule in facts.expressions)
+    is_slot = any(series.schedule.after(before) == due_at for series in facts.series)
     if not is_slot or not job.is_active_at(due_at):
         raise Refused(f"scheduleTime: {shown} is no slot of job {job_id}")
     mark, _ = SkipMark.objects.update_or_create(

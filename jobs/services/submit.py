@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from jobs import audit
 from jobs.expected import Expectations
 from jobs.models import App, DependencyEntry, Job
-from jobs.rules.enums import Edit, JobStatus
+from jobs.rules.enums import Edit, ExpressionKind, JobStatus
 from jobs.rules.spec import JobSpec
 from jobs.services import checks
 from jobs.slots import new_expression
@@ -52,7 +52,8 @@ def next_times(job: Job, *, now: datetime, count: int = 3) -> list[datetime]:
     expectations = Expectations()
     facts = expectations.facts(job.pk)
     times = list(islice(checks.upcoming(facts, expectations, now), count))
-    delays = [row.next_due_at for row, _ in facts.delays if row.next_due_at is not None]
+    cursors = job.expressions.filter(kind=ExpressionKind.DELAY, next_due_at__isnull=False)
+    delays = [at for at in cursors.values_list("next_due_at", flat=True) if at is not None]
     return sorted({*times, *delays})[:count]
 
 

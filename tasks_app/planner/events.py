@@ -40,7 +40,7 @@ def process_events(*, now: datetime) -> int:
 def _unprocessed(now: datetime) -> list[Event]:
     rows = Event.objects.filter(processed_at__isnull=True)
     rows = rows.filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
-    return list(rows.select_related("task__job").order_by("id")[:BATCH])
+    return list(rows.order_by("id")[:BATCH])
 
 
 def _process(event: Event, now: datetime) -> bool:
@@ -75,13 +75,13 @@ def _concerned(event: Event) -> list[int]:
 
 def _look_at(job_ids: list[int], event: Event, now: datetime) -> None:
     """Lock the jobs, name and release; ``event.task`` is read anew under the locks."""
-    list(Job.objects.select_for_update().filter(pk__in=job_ids).order_by("pk").values_list("pk"))
+    jobs = list(Job.objects.select_for_update().filter(pk__in=job_ids).order_by("pk"))
     ended = Task.objects.filter(pk=event.task_id).first() if event.task_id else None
     expectations = Expectations()
-    expectations.load(job_ids)
+    expectations.take(jobs)
     for job_id in job_ids:
         facts = expectations.facts(job_id)
-        if facts.upstreams and not facts.has_schedule and not facts.job.is_one_off:
+        if facts.is_named:
             if ended is not None and job_id != event.job_id:
                 naming.name_runs(facts, ended, expectations, now=now)
             elif ended is None and job_id == event.job_id:

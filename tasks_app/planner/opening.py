@@ -8,7 +8,7 @@ constraint of the task table makes doubles impossible, the lock only saves work 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -23,8 +23,8 @@ from jobs.rules.enums import GapReason, JobStatus, MisfirePolicy
 from jobs.rules.offsets import window
 from jobs.slots import next_slot
 from tasks_app import ledger, transitions
-from tasks_app.models import Gap, SkipMark
 from tasks_app.ledger import gap_of
+from tasks_app.models import Gap, SkipMark
 from tasks_app.planner import delays
 from tasks_app.planner.release import release_waiting
 from tasks_app.rules.catchup import Decision, Missed, Slot, decide
@@ -45,15 +45,18 @@ class Plan:
 
     openings: list[Opening] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
-    cursors: list[tuple[ScheduleExpression, datetime | None]] = field(default_factory=list)
+    #: (expression, where its cursor stood, where it goes)
+    cursors: list[tuple[int, datetime, datetime | None]] = field(default_factory=list)
+    #: One-offs that have their task: all of their expressions are over.
+    ended: list[int] = field(default_factory=list)
 
 
 def open_due(*, now: datetime) -> int:
     """Open what has come by ``now`` in every ACTIVE job; return how many jobs were looked at."""
-    if ledger.is_system_paused():
-        return 0
     opened = 0
     while job_ids := _due_job_ids(now):
+        if ledger.is_system_paused():
+            break
         try:
             done = _open_batch(job_ids, now)
         except Exception:
@@ -87,10 +90,11 @@ def _open_batch(job_ids: Sequence[int], now: datetime) -> int:
     locked = Job.objects.select_for_update(of=("self",), skip_locked=True)
     jobs = list(locked.filter(pk__in=job_ids, status=JobStatus.ACTIVE.value).order_by("pk"))
     expectations = Expectations()
-    expectations.load(job.pk for job in jobs)
+    expectations.take(jobs)
+    cursors = _due_cursors(jobs, now)
     plan = Plan()
     for job in jobs:
-        _plan_job(expectations.facts(job.pk), expectations, plan, now)
+        _plan_job(expectations.facts(job.pk), cursors[job.pk], expectations, plan, now)
     _write(plan, now)
     waiting = [o.job.pk for o in plan.openings if o.status is TaskStatus.WAITING]
     if waiting:
@@ -109,19 +113,37 @@ def _open_alone(job_id: int, now: datetime) -> int:
         return 1
 
 
-def _plan_job(facts: Facts, expectations: Expectations, plan: Plan, now: datetime) -> None:
+def _due_cursors(jobs: Sequence[Job], now: datetime) -> dict[int, dict[int, datetime]]:
+    """Return, by job, the expressions whose cursor has come."""
+    found: dict[int, dict[int, datetime]] = {job.pk: {} for job in jobs}
+    rows = ScheduleExpression.objects.filter(job_id__in=found, next_due_at__lte=now)
+    for job_id, expression_id, cursor in rows.values_list("job_id", "id", "next_due_at"):
+        assert cursor is not None
+        found[job_id][expression_id] = cursor
+    return found
+
+
+def _plan_job(
+    facts: Facts,
+    cursors: Mapping[int, datetime],
+    expectations: Expectations,
+    plan: Plan,
+    now: datetime,
+) -> None:
     slots: list[Slot] = []
     capped: list[Missed] = []
-    for row, schedule in facts.expressions:
-        if row.next_due_at is None or row.next_due_at > now:
+    for series in facts.series:
+        if series.id not in cursors:
             continue
-        come = list(islice(schedule.between(row.next_due_at, _after(now)), MAX_SLOTS + 1))
+        coming = series.schedule.between(cursors[series.id], _after(now))
+        come = list(islice(coming, MAX_SLOTS + 1))
         if len(come) > MAX_SLOTS:
             come.pop()
-            capped.append(Missed(row.pk, _reason_of_old(facts.job), tuple(come)))
+            capped.append(Missed(series.id, _reason_of_old(facts.job), tuple(come)))
         else:
-            slots += [Slot(due, row.pk) for due in come if facts.job.is_active_at(due)]
-        plan.cursors.append((row, next_slot(facts.job, schedule, come[-1] if come else now)))
+            slots += [Slot(due, series.id) for due in come if facts.job.is_active_at(due)]
+        following = next_slot(facts.job, series.schedule, come[-1] if come else now)
+        plan.cursors.append((series.id, cursors[series.id], following))
     decision = decide(
         slots,
         now=now,
@@ -129,12 +151,21 @@ def _plan_job(facts: Facts, expectations: Expectations, plan: Plan, now: datetim
         policy=MisfirePolicy(facts.job.misfire_policy),
         expire_after=facts.job.expire_after,
     )
-    for row in delays.due(facts, now):
-        plan.cursors.append((row, None))
-        if not delays.has_unfinished(row) and row.next_due_at is not None:
-            decision.open.setdefault(row.next_due_at, row.pk)
+    _plan_delays(facts, cursors, decision, plan)
     _plan_openings(facts, decision, expectations, plan, now)
     plan.gaps += [_gap(facts, missed, now) for missed in (*capped, *decision.missed)]
+
+
+def _plan_delays(
+    facts: Facts, cursors: Mapping[int, datetime], decision: Decision, plan: Plan
+) -> None:
+    """A delay is never missed: it opens late, and not while its last run goes on (D-17)."""
+    for expression_id, _ in facts.delays:
+        if expression_id in cursors:
+            due = cursors[expression_id]
+            plan.cursors.append((expression_id, due, None))
+            if not delays.has_unfinished(expression_id):
+                decision.open.setdefault(due, expression_id)
 
 
 def _reason_of_old(job: Job) -> GapReason:
@@ -187,8 +218,7 @@ def _plan_one_off(facts: Facts, decision: Decision, plan: Plan) -> None:
                 expression_id=expression_id,
             )
         )
-        plan.cursors[:] = [(row, at) for row, at in plan.cursors if row.job_id != facts.job.pk]
-        plan.cursors += [(row, None) for row, _ in facts.expressions]
+        plan.ended.append(facts.job.pk)
 
 
 def ends_before_floor(
@@ -206,18 +236,20 @@ def ends_before_floor(
 def _write(plan: Plan, now: datetime) -> None:
     """Move the cursors by compare-and-set, and open only for those that were still there."""
     moved = set()
-    for row, next_due_at in plan.cursors:
-        rows = ScheduleExpression.objects.filter(pk=row.pk, next_due_at=row.next_due_at)
-        if rows.update(next_due_at=next_due_at):
-            moved.add(row.pk)
+    for expression_id, cursor, following in plan.cursors:
+        rows = ScheduleExpression.objects.filter(pk=expression_id, next_due_at=cursor)
+        if rows.update(next_due_at=following):
+            moved.add(expression_id)
+    if plan.ended:
+        ScheduleExpression.objects.filter(job_id__in=plan.ended).update(next_due_at=None)
     plan.openings = [o for o in plan.openings if o.expression_id in moved]
     transitions.open_tasks(plan.openings, now=now)
     Gap.objects.bulk_create([gap for gap in plan.gaps if gap.expression_id in moved])
 
 
 def _gap(facts: Facts, missed: Missed, now: datetime) -> Gap:
-    row = next(row for row, _ in facts.expressions if row.pk == missed.expression_id)
-    return gap_of(row, missed.due_at, missed.reason, now)
+    series = next(series for series in facts.series if series.id == missed.expression_id)
+    return gap_of(facts.job, series, missed.due_at, missed.reason, now)
 
 
 def _skip_marks(job: Job, dues: Iterable[datetime]) -> dict[datetime, SkipMark]:

@@ -29,7 +29,6 @@ def release_waiting(
     waiting = list(rows.select_related("job").order_by("due_at", "job_id"))
     if not waiting:
         return
-    expectations.load(job_ids)
     for task in waiting:
         if ended is None or _concerns(task, ended, expectations):
             _look_at(task, expectations, now)

@@ -85,9 +85,7 @@ def _expired(
     return {due: GapReason.EXPIRED for due in missed if now - due >= expire_after}
 
 
-def _gaps(
-    reasons: dict[datetime, GapReason], by_due: dict[datetime, list[int]]
-) -> list[Missed]:
+def _gaps(reasons: dict[datetime, GapReason], by_due: dict[datetime, list[int]]) -> list[Missed]:
     """Gather one gap per expression and reason."""
     gathered: dict[tuple[int, GapReason], list[datetime]] = {}
     for due in sorted(reasons):

@@ -98,14 +98,14 @@ class World:
         self._end_attempts()
         while self._submit_due() or self._act():
             pass
-        while True:
-            changed = self._end_attempts()
+        is_settled = False
+        while not is_settled:
             planner.open_due(now=self.now)
             planner.process_events(now=self.now)
-            planner.expire_due(now=self.now)
-            changed = self._start_attempts() or changed
-            if not changed and not planner.process_events(now=self.now):
-                return
+            if planner.expire_due(now=self.now):
+                continue
+            self._start_attempts()
+            is_settled = not self._end_attempts()
 
     def _act(self) -> bool:
         """Perform the next action, if its instant has come."""

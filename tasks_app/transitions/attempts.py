@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
 
@@ -20,22 +19,25 @@ from tasks_app.transitions.values import Ending
 MAX_FREE_REQUEUES = 5
 
 
-@transaction.atomic
+@moves.atomic
 def claim(task: Task, *, worker: str, lease_until: datetime, now: datetime) -> Attempt | None:
     """READY to RUNNING, opening the next attempt (STARTING). None: another worker has it."""
     if not moves.move(
         task.pk,
         {TaskStatus.READY},
         TaskStatus.RUNNING,
-        fence=F("fence") + 1,
-        attempt_count=F("attempt_count") + 1,
+        guard={"fence": task.fence},
+        fence=task.fence + 1,
+        attempt_count=task.attempt_count + 1,
         started_at=Coalesce(F("started_at"), now),
         reason="",
         reason_text="",
         **moves.NOT_RUNG,
     ):
         return None
-    task.refresh_from_db(fields=["fence", "attempt_count", "status", "started_at"])
+    task.fence += 1
+    task.attempt_count += 1
+    task.status = TaskStatus.RUNNING
     attempt = Attempt.objects.create(
         task=task,
         number=task.attempt_count,
@@ -57,7 +59,7 @@ def start(attempt: Attempt, *, now: datetime) -> bool:
     return bool(rows.update(status=AttemptStatus.RUNNING.value, started_at=now))
 
 
-@transaction.atomic
+@moves.atomic
 def settle(attempt: Attempt, ending: Ending, *, now: datetime) -> Task | None:
     """RUNNING to SUCCESS, FAILED or KILLED, or back to READY for a retry (X-6, X-7).
 
@@ -76,7 +78,7 @@ def settle(attempt: Attempt, ending: Ending, *, now: datetime) -> Task | None:
     return task
 
 
-@transaction.atomic
+@moves.atomic
 def rescue(attempt: Attempt, ending: Ending, *, now: datetime) -> Task | None:
     """Take a RUNNING task from the worker it lost, with a new fence. None: somebody was first.
 
@@ -99,7 +101,7 @@ def rescue(attempt: Attempt, ending: Ending, *, now: datetime) -> Task | None:
     return task
 
 
-@transaction.atomic
+@moves.atomic
 def hand_back(attempt: Attempt, ending: Ending, *, now: datetime) -> bool:
     """RUNNING to READY at once and free: the worker is shutting down and its tree is gone."""
     if not moves.close(attempt, ending, now):

@@ -7,12 +7,17 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+
 from logs_app import store
 from tasks_app.models import Attempt, Event, Task, TaskNote
 from tasks_app.rules.states import ALLOWED, LIVE, TaskStatus
 from tasks_app.transitions.values import Ending
 
 logger = logging.getLogger(__name__)
+
+#: A verb inside its caller's transaction needs no savepoint: it fails or succeeds with it.
+atomic = transaction.atomic(savepoint=False)
 
 LIVE_VALUES = [status.value for status in LIVE]
 NOT_RUNG: dict[str, Any] = {"rung_at": None, "ring_count": 0}

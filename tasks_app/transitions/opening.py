@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
 
@@ -63,7 +62,7 @@ def _task(o: Opening, now: datetime) -> Task:
     )
 
 
-@transaction.atomic
+@moves.atomic
 def release(task: Task, *, now: datetime) -> bool:
     """WAITING to READY: nothing is missing any more."""
     stamps: dict[str, Any] = {"released_at": Coalesce(F("released_at"), now), "ready_at": now}
@@ -72,7 +71,7 @@ def release(task: Task, *, now: datetime) -> bool:
     )
 
 
-@transaction.atomic
+@moves.atomic
 def wait(task: Task, reason: Reason, text: str, *, now: datetime) -> None:
     """Keep an unstarted task's reason; written, and noted, only when the verdict changes."""
     if (task.reason, task.reason_text) == (reason, text):
@@ -96,7 +95,7 @@ def stop_expiry(task: Task) -> None:
     task.expires_at = None
 
 
-@transaction.atomic
+@moves.atomic
 def expire(task: Task, *, now: datetime) -> bool:
     """WAITING or READY without an attempt to FAILED ``EXPIRED`` (D-24)."""
     text = f"not started within {task.job.expire_after.total_seconds():.0f} s of its due time"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
 
@@ -14,7 +13,7 @@ from tasks_app.transitions import moves
 from tasks_app.transitions.values import Ending
 
 
-@transaction.atomic
+@moves.atomic
 def kill(task: Task, *, user: str, now: datetime) -> bool:
     """WAITING or READY to KILLED at once; a RUNNING task is asked to stop (D-53)."""
     text = f"killed by {user}"
@@ -27,7 +26,7 @@ def kill(task: Task, *, user: str, now: datetime) -> bool:
     return True
 
 
-@transaction.atomic
+@moves.atomic
 def remove(
     task: Task, *, user: str, now: datetime, reason: Reason = Reason.REMOVED_BY_USER, text: str = ""
 ) -> bool:
@@ -41,7 +40,7 @@ def remove(
     return True
 
 
-@transaction.atomic
+@moves.atomic
 def retry(task: Task, *, user: str, now: datetime) -> bool:
     """FAILED or KILLED to READY on an operator's word, with a fresh budget (D-50)."""
     moved = moves.move(
@@ -69,7 +68,7 @@ def retry(task: Task, *, user: str, now: datetime) -> bool:
     return moved
 
 
-@transaction.atomic
+@moves.atomic
 def force(task: Task, target: TaskStatus, *, user: str, text: str, now: datetime) -> bool:
     """Anything but SUCCESS and REMOVED to SUCCESS or FAILED; a live attempt is closed (D-52)."""
     assert target in {TaskStatus.SUCCESS, TaskStatus.FAILED}, target
