@@ -126,6 +126,13 @@ def test_an_attempt_that_never_comes_is_refused(path: str, caller: Caller) -> No
     assert reply.msg == f"no attempt 2: task {task.pk} ended FAILED after 1 attempts"
 
 
+@pytest.mark.parametrize("path", [RESULT, LOG])
+def test_a_whole_stream_is_not_the_first_attempts_after_a_retry(path: str, caller: Caller) -> None:
+    task = make_task(TaskStatus.SUCCESS, job__app=caller.app, attempt_count=2)
+
+    assert caller.post(path, taskId=task.pk).data["attemptId"] == 2
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_each_attempt_has_its_own_streams(path: str, caller: Caller) -> None:
     task = make_task(TaskStatus.SUCCESS, job__app=caller.app, attempt_count=2)
