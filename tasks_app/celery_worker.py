@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -10,7 +11,7 @@ import threading
 from typing import Any
 
 from celery import bootsteps
-from celery.signals import celeryd_init, worker_process_init
+from celery.signals import celeryd_init, task_postrun, task_prerun, worker_process_init
 from django.conf import settings
 from django.db import DatabaseError, connection
 
@@ -35,10 +36,38 @@ def serve_own_groups(**_: Any) -> None:
     )
 
 
-@worker_process_init.connect
-def hand_back_when_told(**_: Any) -> None:
-    """In a pool's child, SIGTERM means: end the run and hand it back (3-execution.md 4)."""
-    signal.signal(signal.SIGTERM, lambda *_: runner.shut_down())
+class Told:
+    """In a pool's child that runs a task, SIGTERM means: end the run and hand it back.
+
+    Only while it runs: an idle child goes by the pool's own handler, which the pool installs after
+    every hook of a child's start.
+    """
+
+    def __init__(self) -> None:
+        self._is_child = False
+        self._former: Any = None
+
+    def note_child(self, **_: Any) -> None:
+        self._is_child = True
+
+    def listen(self, **_: Any) -> None:
+        if self._is_child:
+            self._former = signal.signal(signal.SIGTERM, _hand_back)
+
+    def stop_listening(self, **_: Any) -> None:
+        if self._is_child:
+            signal.signal(signal.SIGTERM, self._former)
+
+
+def _hand_back(*_: object) -> None:
+    # Not here: the thread that was interrupted may hold the very lock this needs.
+    threading.Thread(target=runner.shut_down, name="hand back").start()
+
+
+TOLD = Told()
+worker_process_init.connect(TOLD.note_child)
+task_prerun.connect(TOLD.listen)
+task_postrun.connect(TOLD.stop_listening)
 
 
 class Presence(bootsteps.StartStopStep):
@@ -99,13 +128,22 @@ def _registration(parent: Any) -> workers.Registration:
 
 
 def _drain(parent: Any) -> None:
-    """Let runs go on for SENTINEL_DRAIN, then have them handed back."""
+    """Let runs go on for SENTINEL_DRAIN, then have them handed back until the process ends."""
     threading.Event().wait(settings.SENTINEL_DRAIN.total_seconds())
-    logger.info("worker.handing_back")
-    runner.shut_down()
-    for child in getattr(getattr(parent.pool, "_pool", None), "_pool", None) or ():
-        if isinstance(getattr(child, "pid", None), int):
-            os.kill(child.pid, signal.SIGTERM)
+    while True:
+        logger.info("worker.handing_back")
+        runner.shut_down()
+        for child in getattr(getattr(parent.pool, "_pool", None), "_pool", None) or ():
+            _tell(child)
+        # A run that was just being claimed has not heard of it.
+        threading.Event().wait(1)
+
+
+def _tell(child: Any) -> None:
+    """Tell a pool's child; the threads pool has none with a process of their own."""
+    if isinstance(pid := getattr(child, "pid", None), int):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
 
 
 app.steps["worker"].add(Presence)
