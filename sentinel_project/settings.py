@@ -103,6 +103,20 @@ LOGGING: dict[str, Any] = {
     },
 }
 
+# The admin site's theme
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Sentinel",
+    "SITE_HEADER": "Sentinel",
+    "SITE_SYMBOL": "account_tree",
+    "SITE_URL": None,
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "sentinel_project.dashboard.dashboard",
+    "SIDEBAR": {
+        "show_search": False,
+        "navigation": "sentinel_project.dashboard.sidebar",
+    },
+}
+
 # REST framework
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["jobs.authentication.TokenAuthentication"],
