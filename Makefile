@@ -12,7 +12,7 @@ up: install ## run everything on this machine, with a demo app; Ctrl-C stops it
 	@exec $(BIN)/python manage.py up
 
 test: install-dev ## run every test; those that need a server run where one answers
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadgroup
 
 check: install-dev ## what CI runs: format, lint, types, import contracts, migrations, tests
 	$(BIN)/ruff format --check .
