@@ -6,7 +6,7 @@ an hourly upstream owes 24 runs a day even before the first one has been opened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from jobs.models import Job, ScheduleExpression
 from jobs.rules.enums import GapReason
 from jobs.rules.offsets import shift, truncate, window
 from jobs.rules.windows import Window
+from sentinel_project import prepared
 from tasks_app.models import Gap, Task
 from tasks_app.rules.states import DONE, TaskKind, TaskStatus
 
@@ -58,7 +59,7 @@ class Expectations:
         wanted = [job_id for job_id in job_ids if job_id not in self._facts]
         if not wanted:
             return
-        self.take(Job.objects.filter(pk__in=wanted))
+        self.take(_jobs(wanted))
 
     def take(self, jobs: Iterable[Job]) -> None:
         """Use job rows that were read, and locked, already."""
@@ -132,11 +133,10 @@ class Expectations:
         bounds = self._bounds(facts.job, series.floor_at, span)
         slot = series.schedule.before(bounds.end)
         while slot is not None and slot >= bounds.start:
-            covering = _decisions(facts.job.pk, series.id, Window(slot, slot))
-            gap = covering.order_by("from_at").first()
-            if gap is None:
+            gaps = _decisions(facts.job.pk, series.id, slot, slot)
+            if not gaps:
                 return slot
-            slot = series.schedule.before(gap.from_at)
+            slot = series.schedule.before(gaps[0][0])
         return None
 
     def _names(self, facts: Facts, span: Window) -> list[datetime]:
@@ -191,8 +191,8 @@ class Expectations:
         slots = list(dues)
         if not slots or not self._bounded:
             return set(slots)
-        gaps = list(_decisions(job_id, expression_id, Window(slots[0], slots[-1])))
-        return {due for due in slots if not any(g.from_at <= due <= g.to_at for g in gaps)}
+        gaps = _decisions(job_id, expression_id, slots[0], slots[-1])
+        return {due for due in slots if not any(first <= due <= last for first, last in gaps)}
 
     def _one_off(self, job_id: int) -> list[ExpectedRun]:
         task = Task.objects.filter(job_id=job_id, kind=TaskKind.TEMP.value).first()
@@ -208,25 +208,50 @@ def half_open(span: Window) -> Window:
     return Window(span.start, span.start + _EPSILON) if span.is_instant else span
 
 
-def _decisions(job_id: int, expression_id: int | None, span: Window) -> QuerySet[Gap]:
+@prepared.select
+def _decisions(
+    job_id: int, expression_id: int | None, start: datetime, end: datetime
+) -> QuerySet[Gap, tuple[datetime, datetime]]:
+    """The gaps by decision of one expression (None: of named runs) that touch [start, end]."""
     rows = Gap.objects.filter(job_id=job_id, expression_id=expression_id, reason__in=_DECISIONS)
-    return rows.filter(to_at__gte=span.start, from_at__lte=span.end)
+    rows = rows.filter(to_at__gte=start, from_at__lte=end).order_by("from_at")
+    return rows.values_list("from_at", "to_at")
 
 
-def _tasks_in(job_id: int, span: Window) -> QuerySet[Task]:
-    span = half_open(span)
+@prepared.select
+def _jobs(job_ids: Sequence[int]) -> QuerySet[Job]:
+    return Job.objects.filter(pk__in=job_ids)
+
+
+@prepared.select
+def _states_in(
+    job_id: int, start: datetime, end: datetime
+) -> QuerySet[Task, tuple[datetime, int, str]]:
     rows = Task.objects.filter(job_id=job_id, kind=TaskKind.SCHEDULE.value)
-    return rows.filter(due_at__gte=span.start, due_at__lt=span.end)
+    rows = rows.filter(due_at__gte=start, due_at__lt=end)
+    return rows.values_list("due_at", "status", "reason")
+
+
+@prepared.select
+def _last_state_in(
+    job_id: int, start: datetime, end: datetime
+) -> QuerySet[Task, tuple[datetime, int, str]]:
+    rows = Task.objects.filter(job_id=job_id, kind=TaskKind.SCHEDULE.value)
+    rows = rows.filter(due_at__gte=start, due_at__lt=end).order_by("-due_at")[:1]
+    return rows.values_list("due_at", "status", "reason")
 
 
 def _tasks(job_id: int, span: Window) -> list[ExpectedRun]:
-    rows = _tasks_in(job_id, span).values_list("due_at", "status", "reason")
+    span = half_open(span)
+    rows = _states_in(job_id, span.start, span.end)
     return [ExpectedRun(due, TaskStatus(status), reason) for due, status, reason in rows]
 
 
 def _last_task(job_id: int, span: Window) -> ExpectedRun | None:
-    task = _tasks_in(job_id, span).order_by("-due_at").first()
-    return ExpectedRun(task.due_at, TaskStatus(task.status), task.reason) if task else None
+    span = half_open(span)
+    for due, status, reason in _last_state_in(job_id, span.start, span.end):
+        return ExpectedRun(due, TaskStatus(status), reason)
+    return None
 
 
 def _first_task_due(job_id: int) -> datetime | None:

@@ -14,6 +14,7 @@ from django.db.models import Count, F, Q, QuerySet
 
 from jobs.models import App, WorkerGroup
 from jobs.rules.enums import JobStatus
+from sentinel_project import prepared
 from tasks_app import ledger, transitions, workers
 from tasks_app.models import Task
 from tasks_app.rules.states import TaskStatus
@@ -43,8 +44,20 @@ def ring(*, now: datetime) -> list[Bell]:
 
 def next_ready(*, now: datetime) -> datetime | None:
     """Return when the next READY task that waits out an interval may start."""
+    return next(iter(_next_ready(now)), None)
+
+
+@prepared.select
+def _next_ready(now: datetime) -> QuerySet[Task, datetime | None]:
     rows = Task.objects.filter(status=TaskStatus.READY.value, ready_at__gt=now)
-    return rows.order_by("ready_at").values_list("ready_at", flat=True).first()
+    return rows.order_by("ready_at").values_list("ready_at", flat=True)[:1]
+
+
+@prepared.select
+def ready_now(now: datetime) -> QuerySet[Task, int]:
+    """Return the ids of what may start as far as its own row tells, in order of dispatch."""
+    rows = Task.objects.filter(status=TaskStatus.READY.value, ready_at__lte=now)
+    return rows.order_by("-priority", "ready_at", "id").values_list("pk", flat=True)
 
 
 @transaction.atomic

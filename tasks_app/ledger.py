@@ -12,6 +12,7 @@ from jobs.facts import Series
 from jobs.models import Job
 from jobs.rules.enums import GapReason
 from jobs.rules.windows import Window
+from sentinel_project import prepared
 from tasks_app.models import Gap, SystemState, Task
 from tasks_app.rules.states import TaskKind, TaskStatus
 
@@ -22,8 +23,13 @@ _LOSSES = [reason.value for reason in GapReason if reason.is_loss]
 def first_broken(job_id: int, span: Window) -> Task | None:
     """Return the earliest FAILED or KILLED run of a job in ``span``."""
     span = half_open(span)
+    return next(iter(_first_broken(job_id, span.start, span.end)), None)
+
+
+@prepared.select
+def _first_broken(job_id: int, start: datetime, end: datetime) -> QuerySet[Task]:
     rows = Task.objects.filter(job_id=job_id, kind=TaskKind.SCHEDULE.value, status__in=_BROKEN)
-    return rows.filter(due_at__gte=span.start, due_at__lt=span.end).order_by("due_at").first()
+    return rows.filter(due_at__gte=start, due_at__lt=end).order_by("due_at")[:1]
 
 
 def batch_runs(batch_id: int, job_id: int, span: Window) -> QuerySet[Task]:
@@ -54,7 +60,12 @@ def running_of_app(app_id: int) -> int:
 
 
 def is_system_paused() -> bool:
-    return SystemState.objects.filter(is_paused=True).exists()
+    return bool(_paused())
+
+
+@prepared.select
+def _paused() -> QuerySet[SystemState, int]:
+    return SystemState.objects.filter(is_paused=True).values_list("pk", flat=True)
 
 
 def gap_of(

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Exists
+from django.db.models import Exists, QuerySet
 
 from jobs.models import App, Job
 from jobs.rules.enums import ContentType
 from logs_app import store
 from sentinel_project import clock as system_clock
+from sentinel_project import prepared
 from sentinel_project.clock import Clock
 from sentinel_project.errors import SentinelError
 from tasks_app import gates, heart, transitions
@@ -67,8 +68,7 @@ def claim(task_id: int, *, worker: str, lease: Lease, now: datetime) -> Attempt 
     The locks of what is counted come before the task's own, as everywhere else.
     """
     with transaction.atomic():
-        rows = Task.objects.filter(pk=task_id).select_related("job__app", "worker_group")
-        task = rows.annotate(is_paused=Exists(SystemState.objects.filter(is_paused=True))).first()
+        task = next(iter(_candidate(task_id)), None)
         if task is None or not _is_ready(task, now):
             return None
         if task.job.is_serial:
@@ -76,7 +76,7 @@ def claim(task_id: int, *, worker: str, lease: Lease, now: datetime) -> Attempt 
         if task.job.app.max_concurrency:
             App.objects.select_for_update().get(pk=task.job.app_id)
         blocking = gates.first_blocking(
-            gates.starting_gates(task, is_paused=task.is_paused, now=now)
+            gates.starting_gates(task, is_paused=bool(vars(task)["is_paused"]), now=now)
         )
         if blocking is None:
             return transitions.claim(task, worker=worker, lease_until=now + lease.length, now=now)
@@ -85,6 +85,12 @@ def claim(task_id: int, *, worker: str, lease: Lease, now: datetime) -> Attempt 
         elif blocking.reason is not None:
             transitions.wait(task, blocking.reason, blocking.text, now=now)
         return None
+
+
+@prepared.select
+def _candidate(task_id: int) -> QuerySet[Task]:
+    rows = Task.objects.filter(pk=task_id).select_related("job__app", "worker_group")
+    return rows.annotate(is_paused=Exists(SystemState.objects.filter(is_paused=True)))
 
 
 def _is_ready(task: Task, now: datetime) -> bool:

@@ -7,13 +7,15 @@ and read the state afterwards, so two upstreams that end at once cannot both ove
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from jobs.expected import Expectations
 from jobs.models import DependencyEntry, Job
+from sentinel_project import prepared
 from tasks_app.models import Event, Task
 from tasks_app.planner import delays, naming
 from tasks_app.planner.release import release_waiting
@@ -37,10 +39,11 @@ def process_events(*, now: datetime) -> int:
     return processed
 
 
-def _unprocessed(now: datetime) -> list[Event]:
+@prepared.select
+def _unprocessed(now: datetime) -> QuerySet[Event]:
     rows = Event.objects.filter(processed_at__isnull=True)
     rows = rows.filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
-    return list(rows.order_by("id")[:BATCH])
+    return rows.order_by("id")[:BATCH]
 
 
 def _process(event: Event, now: datetime) -> bool:
@@ -62,21 +65,33 @@ def _carry(event: Event, now: datetime) -> None:
         with transaction.atomic():
             _look_at(part, event, now)
             if start + JOBS_AT_ONCE >= len(job_ids):
-                Event.objects.filter(pk=event.pk, processed_at__isnull=True).update(
-                    processed_at=now
-                )
+                prepared.write(Event, {"pk": event.pk, "processed_at": None}, {"processed_at": now})
 
 
 def _concerned(event: Event) -> list[int]:
     """Return the job of the event and its dependents, in the order in which they are locked."""
-    dependents = DependencyEntry.objects.filter(upstream_id=event.job_id)
-    return sorted({event.job_id, *dependents.values_list("job_id", flat=True)})
+    return sorted({event.job_id, *_dependents(event.job_id)})
+
+
+@prepared.select
+def _dependents(job_id: int) -> QuerySet[DependencyEntry, int]:
+    return DependencyEntry.objects.filter(upstream_id=job_id).values_list("job_id", flat=True)
+
+
+@prepared.select
+def _locked(job_ids: Sequence[int]) -> QuerySet[Job]:
+    return Job.objects.select_for_update().filter(pk__in=job_ids).order_by("pk")
+
+
+@prepared.select
+def _task(task_id: int) -> QuerySet[Task]:
+    return Task.objects.filter(pk=task_id)
 
 
 def _look_at(job_ids: list[int], event: Event, now: datetime) -> None:
     """Lock the jobs, name and release; ``event.task`` is read anew under the locks."""
-    jobs = list(Job.objects.select_for_update().filter(pk__in=job_ids).order_by("pk"))
-    ended = Task.objects.filter(pk=event.task_id).first() if event.task_id else None
+    jobs = _locked(job_ids)
+    ended = next(iter(_task(event.task_id)), None) if event.task_id else None
     expectations = Expectations()
     expectations.take(jobs)
     for job_id in job_ids:

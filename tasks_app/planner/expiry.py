@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from jobs.expected import Expectations
 from jobs.models import Job
+from sentinel_project import prepared
 from tasks_app import transitions
 from tasks_app.models import Task
 from tasks_app.planner.release import release_waiting
@@ -19,20 +21,26 @@ _UNSTARTED = [status.value for status in UNSTARTED]
 
 def expire_due(*, now: datetime) -> int:
     """Expire what may not start any more; return how many tasks were looked at."""
-    due = Task.objects.filter(
-        status__in=_UNSTARTED, expires_at__lte=now, attempt_count=0
-    ).select_related("job")
-    tasks = list(due.order_by("expires_at")[:BATCH])
+    tasks = _overdue(now)
     for task in tasks:
         _expire(task, now)
     return len(tasks)
 
 
+@prepared.select
+def _overdue(now: datetime) -> QuerySet[Task]:
+    rows = Task.objects.filter(status__in=_UNSTARTED, expires_at__lte=now, attempt_count=0)
+    return rows.select_related("job").order_by("expires_at")[:BATCH]
+
+
 def next_expiry() -> datetime | None:
-    rows = Task.objects.filter(
-        status__in=_UNSTARTED, expires_at__isnull=False, attempt_count=0
-    ).order_by("expires_at")
-    return rows.values_list("expires_at", flat=True).first()
+    return next(iter(_first_expiry()), None)
+
+
+@prepared.select
+def _first_expiry() -> QuerySet[Task, datetime | None]:
+    rows = Task.objects.filter(status__in=_UNSTARTED, expires_at__isnull=False, attempt_count=0)
+    return rows.order_by("expires_at").values_list("expires_at", flat=True)[:1]
 
 
 @transaction.atomic

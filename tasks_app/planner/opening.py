@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from jobs.expected import Expectations
 from jobs.facts import Facts, Upstream
@@ -22,6 +24,7 @@ from jobs.models import Job, ScheduleExpression
 from jobs.rules.enums import GapReason, JobStatus, MisfirePolicy
 from jobs.rules.offsets import window
 from jobs.slots import next_slot
+from sentinel_project import prepared
 from tasks_app import ledger, transitions
 from tasks_app.ledger import gap_of
 from tasks_app.models import Gap, SkipMark
@@ -70,25 +73,33 @@ def open_due(*, now: datetime) -> int:
 
 def next_due(*, now: datetime) -> datetime | None:
     """Return the next instant at which a slot comes, of ACTIVE jobs."""
+    return next(iter(_first_due()), None)
+
+
+@prepared.select
+def _first_due() -> QuerySet[ScheduleExpression, datetime | None]:
     rows = ScheduleExpression.objects.filter(
         next_due_at__isnull=False, job__status=JobStatus.ACTIVE.value
     )
-    return rows.order_by("next_due_at").values_list("next_due_at", flat=True).first()
+    return rows.order_by("next_due_at").values_list("next_due_at", flat=True)[:1]
 
 
 def _due_job_ids(now: datetime) -> list[int]:
+    return list(dict.fromkeys(_due_jobs(now)))[:BATCH]
+
+
+@prepared.select
+def _due_jobs(now: datetime) -> QuerySet[ScheduleExpression, int]:
     rows = ScheduleExpression.objects.filter(
         next_due_at__lte=now, job__status=JobStatus.ACTIVE.value
     )
-    ids = rows.order_by("next_due_at").values_list("job_id", flat=True)[: BATCH * 2]
-    return list(dict.fromkeys(ids))[:BATCH]
+    return rows.order_by("next_due_at").values_list("job_id", flat=True)[: BATCH * 2]
 
 
 @transaction.atomic
 def _open_batch(job_ids: Sequence[int], now: datetime) -> int:
     """Plan what nobody else is planning right now; return how many jobs that were."""
-    locked = Job.objects.select_for_update(of=("self",), skip_locked=True)
-    jobs = list(locked.filter(pk__in=job_ids, status=JobStatus.ACTIVE.value).order_by("pk"))
+    jobs = _locked(job_ids)
     expectations = Expectations()
     expectations.take(jobs)
     cursors = _due_cursors(jobs, now)
@@ -100,6 +111,12 @@ def _open_batch(job_ids: Sequence[int], now: datetime) -> int:
     if waiting:
         release_waiting(sorted(set(waiting)), expectations, now=now)
     return len(jobs)
+
+
+@prepared.select
+def _locked(job_ids: Sequence[int]) -> QuerySet[Job]:
+    rows = Job.objects.select_for_update(of=("self",), skip_locked=True)
+    return rows.filter(pk__in=job_ids, status=JobStatus.ACTIVE.value).order_by("pk")
 
 
 def _open_alone(job_id: int, now: datetime) -> int:
@@ -116,11 +133,17 @@ def _open_alone(job_id: int, now: datetime) -> int:
 def _due_cursors(jobs: Sequence[Job], now: datetime) -> dict[int, dict[int, datetime]]:
     """Return, by job, the expressions whose cursor has come."""
     found: dict[int, dict[int, datetime]] = {job.pk: {} for job in jobs}
-    rows = ScheduleExpression.objects.filter(job_id__in=found, next_due_at__lte=now)
-    for job_id, expression_id, cursor in rows.values_list("job_id", "id", "next_due_at"):
-        assert cursor is not None
+    for job_id, expression_id, cursor in _cursors(list(found), now):
         found[job_id][expression_id] = cursor
     return found
+
+
+@prepared.select
+def _cursors(
+    job_ids: Sequence[int], now: datetime
+) -> QuerySet[ScheduleExpression, tuple[int, int, Any]]:
+    rows = ScheduleExpression.objects.filter(job_id__in=job_ids, next_due_at__lte=now)
+    return rows.values_list("job_id", "id", "next_due_at")
 
 
 def _plan_job(
@@ -237,8 +260,8 @@ def _write(plan: Plan, now: datetime) -> None:
     """Move the cursors by compare-and-set, and open only for those that were still there."""
     moved = set()
     for expression_id, cursor, following in plan.cursors:
-        rows = ScheduleExpression.objects.filter(pk=expression_id, next_due_at=cursor)
-        if rows.update(next_due_at=following):
+        where = {"pk": expression_id, "next_due_at": cursor}
+        if prepared.write(ScheduleExpression, where, {"next_due_at": following}):
             moved.add(expression_id)
     if plan.ended:
         ScheduleExpression.objects.filter(job_id__in=plan.ended).update(next_due_at=None)
@@ -253,8 +276,13 @@ def _gap(facts: Facts, missed: Missed, now: datetime) -> Gap:
 
 
 def _skip_marks(job: Job, dues: Iterable[datetime]) -> dict[datetime, SkipMark]:
-    rows = SkipMark.objects.filter(job=job, due_at__in=list(dues))
-    return {mark.due_at: mark for mark in rows}
+    wanted = set(dues)
+    return {mark.due_at: mark for mark in _marks(job.pk) if mark.due_at in wanted}
+
+
+@prepared.select
+def _marks(job_id: int) -> QuerySet[SkipMark]:
+    return SkipMark.objects.filter(job_id=job_id)
 
 
 def _skipped(job: Job, due_at: datetime, expression_id: int, mark: SkipMark) -> Opening:

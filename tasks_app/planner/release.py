@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from jobs.expected import Expectations
 from jobs.rules.offsets import window
+from sentinel_project import prepared
 from tasks_app import gates, transitions
 from tasks_app.models import Task
 from tasks_app.rules.states import Reason, TaskKind, TaskStatus
@@ -23,15 +26,17 @@ def release_waiting(
 
     ``ended``: only those that this task's end can concern.
     """
-    rows = Task.objects.filter(job_id__in=job_ids, status=TaskStatus.WAITING.value)
-    if ended is not None and ended.batch_id is not None:
-        rows = rows.filter(batch_id=ended.batch_id)
-    waiting = list(rows.select_related("job").order_by("due_at", "job_id"))
-    if not waiting:
-        return
-    for task in waiting:
+    for task in _waiting(job_ids):
+        if ended is not None and ended.batch_id not in {None, task.batch_id}:
+            continue
         if ended is None or _concerns(task, ended, expectations):
             _look_at(task, expectations, now)
+
+
+@prepared.select
+def _waiting(job_ids: Sequence[int]) -> QuerySet[Task]:
+    rows = Task.objects.filter(job_id__in=job_ids, status=TaskStatus.WAITING.value)
+    return rows.select_related("job").order_by("due_at", "job_id")
 
 
 def _concerns(task: Task, ended: Task, expectations: Expectations) -> bool:

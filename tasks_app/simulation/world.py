@@ -45,6 +45,7 @@ class World:
         self.answers: list[dict[str, Any]] = []
         self.lease = Lease(settings.SENTINEL_LEASE, settings.SENTINEL_HEARTBEAT)
         self._ends: list[tuple[datetime, int, str]] = []
+        self._live: dict[int, Attempt] = {}
         self._actions = list(reversed(document.actions))
         self._jobs = sorted(document.jobs, key=lambda job: job.created, reverse=True)
 
@@ -129,7 +130,7 @@ class World:
         ended = False
         while self._ends and self._ends[0][0] <= self.now:
             _, attempt_id, how = heapq.heappop(self._ends)
-            self._end(Attempt.objects.select_related("task__job").get(pk=attempt_id), how)
+            self._end(self._live.pop(attempt_id), how)
             ended = True
         return ended
 
@@ -148,14 +149,13 @@ class World:
 
     def _start_attempts(self) -> bool:
         """Start what is ready, in the database's order, while slots are free."""
-        ready = Task.objects.filter(status=TaskStatus.READY.value, ready_at__lte=self.now)
-        in_order = dispatcher.startable(ready, now=self.now).order_by("-priority", "ready_at", "id")
         started = False
-        for task_id in list(in_order.values_list("pk", flat=True)):
+        for task_id in dispatcher.ready_now(self.now):
             if self._is_full():
                 break
             attempt = runner.claim(task_id, worker=WORKER, lease=self.lease, now=self.now)
             if attempt is not None and transitions.start(attempt, now=self.now):
+                self._live[attempt.pk] = attempt
                 self._schedule_end(attempt)
                 started = True
         return started

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F
-from django.db.models.functions import Coalesce
 
 from jobs.rules.enums import JobStatus
 from logs_app import store
+from sentinel_project import prepared
 from tasks_app.models import Attempt, Task
 from tasks_app.rules.states import AttemptStatus, Reason, TaskStatus
 from tasks_app.transitions import moves
@@ -29,7 +29,7 @@ def claim(task: Task, *, worker: str, lease_until: datetime, now: datetime) -> A
         guard={"fence": task.fence},
         fence=task.fence + 1,
         attempt_count=task.attempt_count + 1,
-        started_at=Coalesce(F("started_at"), now),
+        started_at=task.started_at or now,
         reason="",
         reason_text="",
         **moves.NOT_RUNG,
@@ -55,8 +55,10 @@ def claim(task: Task, *, worker: str, lease_until: datetime, now: datetime) -> A
 
 def start(attempt: Attempt, *, now: datetime) -> bool:
     """STARTING to RUNNING, committed before anything is executed. False: it was taken over."""
-    rows = Attempt.objects.filter(pk=attempt.pk, status=AttemptStatus.STARTING.value)
-    return bool(rows.update(status=AttemptStatus.RUNNING.value, started_at=now))
+    where = {"pk": attempt.pk, "status": AttemptStatus.STARTING.value}
+    attempt.started_at = now
+    stamps = {"status": AttemptStatus.RUNNING.value, "started_at": now}
+    return bool(prepared.write(Attempt, where, stamps))
 
 
 @moves.atomic

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from logs_app import store
+from sentinel_project import prepared
 from tasks_app.models import Attempt, Event, Task, TaskNote
 from tasks_app.rules.states import ALLOWED, LIVE, TaskStatus
 from tasks_app.transitions.values import Ending
@@ -50,8 +52,8 @@ def move(
     **stamps: Any,
 ) -> bool:
     assert all(target in ALLOWED[source] for source in sources), (sources, target)
-    rows = Task.objects.filter(pk=task_id, status__in=[s.value for s in sources], **(guard or {}))
-    moved = rows.update(status=target.value, **stamps)
+    where = {"pk": task_id, "status__in": [s.value for s in sources], **(guard or {})}
+    moved = prepared.write(Task, where, {"status": target.value, **stamps})
     if moved:
         logger.info("task.%s", target.name.lower(), extra={"task_id": task_id})
     return bool(moved)
@@ -59,13 +61,16 @@ def move(
 
 def close(attempt: Attempt, ending: Ending, now: datetime) -> bool:
     """End a live attempt and seal what it printed. False: it is not live any more."""
-    rows = Attempt.objects.filter(pk=attempt.pk, status__in=LIVE_VALUES)
-    closed = rows.update(
-        status=ending.status.value,
-        ended_at=now,
-        exit_code=ending.exit_code,
-        reason=ending.reason,
-        reason_text=ending.text,
+    closed = prepared.write(
+        Attempt,
+        {"pk": attempt.pk, "status__in": LIVE_VALUES},
+        {
+            "status": ending.status.value,
+            "ended_at": now,
+            "exit_code": ending.exit_code,
+            "reason": ending.reason,
+            "reason_text": ending.text,
+        },
     )
     if closed:
         store.close_streams(attempt.pk, now=now)
@@ -74,8 +79,14 @@ def close(attempt: Attempt, ending: Ending, now: datetime) -> bool:
 
 def task_of(attempt: Attempt) -> Task:
     """Read the task as it is now, locked, so that a kill request is not overlooked."""
+    (task,) = _locked(attempt.task_id)
+    return task
+
+
+@prepared.select
+def _locked(task_id: int) -> QuerySet[Task]:
     rows = Task.objects.select_for_update(of=("self",)).select_related("job")
-    return rows.get(pk=attempt.task_id)
+    return rows.filter(pk=task_id)
 
 
 def leave_event(task: Task, now: datetime) -> None:

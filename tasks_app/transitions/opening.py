@@ -7,13 +7,15 @@ from datetime import datetime
 from typing import Any, cast
 
 from django.db.models import F
-from django.db.models.functions import Coalesce
 
 from jobs.models import Job
+from sentinel_project import prepared
 from tasks_app.models import Event, Task
 from tasks_app.rules.states import FINAL, UNSTARTED, Reason, TaskStatus
 from tasks_app.transitions import moves
 from tasks_app.transitions.values import Opening
+
+_UNSTARTED = [status.value for status in UNSTARTED]
 
 
 def open_tasks(openings: Iterable[Opening], *, now: datetime) -> None:
@@ -65,10 +67,8 @@ def _task(o: Opening, now: datetime) -> Task:
 @moves.atomic
 def release(task: Task, *, now: datetime) -> bool:
     """WAITING to READY: nothing is missing any more."""
-    stamps: dict[str, Any] = {"released_at": Coalesce(F("released_at"), now), "ready_at": now}
-    return moves.move(
-        task.pk, {TaskStatus.WAITING}, TaskStatus.READY, reason="", reason_text="", **stamps
-    )
+    stamps: dict[str, Any] = {"reason": "", "reason_text": "", "released_at": now, "ready_at": now}
+    return moves.move(task.pk, {TaskStatus.WAITING}, TaskStatus.READY, **stamps)
 
 
 @moves.atomic
@@ -76,9 +76,8 @@ def wait(task: Task, reason: Reason, text: str, *, now: datetime) -> None:
     """Keep an unstarted task's reason; written, and noted, only when the verdict changes."""
     if (task.reason, task.reason_text) == (reason, text):
         return
-    unstarted = [status.value for status in UNSTARTED]
-    rows = Task.objects.filter(pk=task.pk, status__in=unstarted)
-    if rows.update(reason=reason.value, reason_text=text):
+    where = {"pk": task.pk, "status__in": _UNSTARTED}
+    if prepared.write(Task, where, {"reason": reason.value, "reason_text": text}):
         if task.reason != reason:
             moves.note(task.pk, "verdict", now, reason=reason.value, text=text)
         task.reason, task.reason_text = reason.value, text

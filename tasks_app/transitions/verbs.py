@@ -48,7 +48,7 @@ def retry(task: Task, *, user: str, now: datetime) -> bool:
         {TaskStatus.FAILED, TaskStatus.KILLED},
         TaskStatus.READY,
         ready_at=now,
-        released_at=Coalesce(F("released_at"), now),
+        released_at=task.released_at or now,
         ended_at=None,
         expires_at=None,
         is_asked=True,

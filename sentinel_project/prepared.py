@@ -1,0 +1,215 @@
+"""Queries that are written in the ORM's words and turned into SQL once, not at every call.
+
+Django builds and compiles a query anew each time, which costs many times what the database needs
+for a look-up by key. The engine asks the same dozen of questions for every task, so those are
+declared with ``select``, or sent through ``write``: the query is compiled once, with placeholders,
+and later calls only bind values. A list argument is padded with its last element to a power of
+two, so that few lengths are compiled.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+from django.db import connections, models
+from django.db.models.expressions import Expression
+from django.db.models.sql import UpdateQuery
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_FIELDS: dict[str, models.Field[Any, Any]] = {
+    "bool": models.BooleanField(),
+    "datetime": models.DateTimeField(),
+    "int": models.BigIntegerField(),
+    "str": models.TextField(),
+}
+
+
+class Param(Expression):
+    """A value that is bound when the query runs."""
+
+    def __init__(self, name: str, field: models.Field[Any, Any], index: int | None = None) -> None:
+        super().__init__(output_field=field)
+        self.name = name
+        self.index = index
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        return "%s", [self]
+
+    def value(self, arguments: dict[str, Any], connection: Any) -> Any:
+        given = arguments[self.name]
+        value = given if self.index is None else _item(given, self.index)
+        return self.output_field.get_db_prep_value(value, connection)
+
+
+class Item(int):
+    """Stands for one element of a list of ids while the query is compiled.
+
+    Look-ups in a list of related ids take nothing but numbers, so this is one that nobody uses.
+    """
+
+    _FIRST = 0x5E47_1E15_0000_0000
+    issued: dict[int, tuple[str, int]] = {}
+
+    @classmethod
+    def of(cls, name: str, index: int) -> Item:
+        number = cls._FIRST + len(cls.issued)
+        cls.issued[number] = (name, index)
+        return cls(number)
+
+    @classmethod
+    def value(cls, number: int, arguments: dict[str, Any]) -> int:
+        name, index = cls.issued[number]
+        return int(_item(arguments[name], index))
+
+
+def _item(given: Sequence[Any], index: int) -> Any:
+    """Return an element of a list that is padded with its last one."""
+    return given[min(index, len(given) - 1)]
+
+
+def select(build: Callable[P, models.QuerySet[Any, R]]) -> Callable[P, list[R]]:
+    """Return ``build`` as a prepared query that answers its rows.
+
+    It is called with ints, texts, bools, instants, or sequences of these; an empty sequence answers
+    no rows.
+    """
+    signature = inspect.signature(build)
+    templates: dict[Any, _Template] = {}
+
+    @wraps(build)
+    def ask(*args: P.args, **kwargs: P.kwargs) -> list[R]:
+        arguments = signature.bind(*args, **kwargs).arguments
+        if _is_empty(arguments):
+            return []
+        template = _template(
+            templates, arguments, lambda params: _Template(cast(Any, build)(**params))
+        )
+        return template.rows(arguments)
+
+    return ask
+
+
+def write(model: type[models.Model], where: Mapping[str, Any], values: Mapping[str, Any]) -> int:
+    """Update the rows of ``model`` that ``where`` names; the compiled statement is kept by shape.
+
+    ``where`` and ``values`` are as of ``filter`` and ``update``; expressions among the values are
+    part of the shape, so they must not hold anything that changes from call to call.
+    """
+    arguments = {f"where_{name}": value for name, value in where.items()}
+    arguments |= {f"set_{name}": value for name, value in values.items() if not _is_fixed(value)}
+    if _is_empty(arguments):
+        return 0
+    fixed = {name: value for name, value in values.items() if _is_fixed(value)}
+
+    def compiled(params: dict[str, Any]) -> _Template:
+        queryset = model._default_manager.filter(
+            **{name: params[f"where_{name}"] for name in where}
+        )
+        query: Any = queryset.query.chain(UpdateQuery)
+        query.add_update_values(
+            {name: fixed[name] if name in fixed else params[f"set_{name}"] for name in values}
+        )
+        return _Template(queryset, query)
+
+    kind = (model, tuple(where), tuple((name, fixed.get(name, ...)) for name in values))
+    return _template(_written.setdefault(kind, {}), arguments, compiled).write(arguments)
+
+
+_written: dict[Any, dict[Any, _Template]] = {}
+
+
+def _is_fixed(value: object) -> bool:
+    return value is None or hasattr(value, "resolve_expression")
+
+
+class _Template:
+    """A compiled query, its parameters still open."""
+
+    def __init__(self, queryset: models.QuerySet[Any, Any], query: Any = None) -> None:
+        self._queryset = queryset
+        self._alias = queryset.db
+        self._compiler = (query or queryset.query).get_compiler(using=self._alias)
+        self._sql, self._params = self._compiler.as_sql()
+        self._converters: dict[Any, Any] | None = None
+
+    def rows(self, arguments: dict[str, Any]) -> list[Any]:
+        """Run the query; Django's own iterable turns the rows into what the queryset yields."""
+        queryset = self._queryset.all()
+        compiler = copy.copy(self._compiler)
+        compiler.connection = connections[self._alias]
+        bound = self._bound(arguments, compiler.connection)
+        compiler.as_sql = lambda *_, **__: (self._sql, bound)
+        if self._converters is None:
+            fields = [column[0] for column in compiler.select[: compiler.col_count]]
+            self._converters = compiler.get_converters(fields)
+        compiler.get_converters = lambda _: self._converters
+        queryset.query.get_compiler = lambda *_, **__: compiler  # type: ignore[method-assign]
+        return list(queryset)
+
+    def write(self, arguments: dict[str, Any]) -> int:
+        connection = connections[self._alias]
+        with connection.cursor() as cursor:
+            cursor.execute(self._sql, self._bound(arguments, connection))
+            return int(cursor.rowcount)
+
+    def _bound(self, arguments: dict[str, Any], connection: Any) -> tuple[Any, ...]:
+        return tuple(_value(param, arguments, connection) for param in self._params)
+
+
+def _value(param: object, arguments: dict[str, Any], connection: Any) -> Any:
+    if isinstance(param, Param):
+        return param.value(arguments, connection)
+    if isinstance(param, int) and param in Item.issued:
+        return Item.value(param, arguments)
+    return param
+
+
+def _template(
+    templates: dict[Any, _Template],
+    arguments: dict[str, Any],
+    compiled: Callable[[dict[str, Any]], _Template],
+) -> _Template:
+    shape = tuple(_length(value) for value in arguments.values())
+    key = (connections["default"].vendor, shape)
+    template = templates.get(key)
+    if template is None:
+        params = {name: _params(name, value) for name, value in arguments.items()}
+        template = templates[key] = compiled(params)
+    return template
+
+
+def _length(value: object) -> int:
+    """Return the padded length of a list, 0 for a single value, -1 for none."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return 1 << (len(value) - 1).bit_length()
+    return -1 if value is None else 0
+
+
+def _params(name: str, value: object) -> Any:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if isinstance(value[0], int):
+            return [Item.of(name, index) for index in range(_length(value))]
+        return [Param(name, _field(value[0]), index) for index in range(_length(value))]
+    return None if value is None else Param(name, _field(value))
+
+
+def _field(value: object) -> models.Field[Any, Any]:
+    for kind, field in ((bool, "bool"), (int, "int"), (str, "str"), (datetime, "datetime")):
+        if isinstance(value, kind):
+            return _FIELDS[field]
+    raise TypeError(f"a prepared query cannot take {value!r}")
+
+
+def _is_empty(arguments: dict[str, Any]) -> bool:
+    return any(
+        isinstance(value, Sequence) and not value
+        for value in arguments.values()
+        if not isinstance(value, str)
+    )
