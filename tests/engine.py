@@ -1,0 +1,174 @@
+"""What tests of the engine share: a private database, rehearsals, and a few rows by their names."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import connections
+
+from jobs.models import App, Job
+from jobs.rules.enums import CommonStrategy, ExpressionKind
+from jobs.rules.spec import DependencyEdit, JobSpec, ScheduleEdit
+from jobs.services import submit_job
+from sentinel_project.management.commands.simulate import use_private_database
+from tasks_app import planner, runner, transitions
+from tasks_app.models import Attempt, Task
+from tasks_app.rules.states import AttemptStatus, TaskStatus
+from tasks_app.rules.timing import Lease
+from tasks_app.simulation import simulate
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+ANN = "ann"
+
+
+def at(text: str) -> datetime:
+    """Return an instant of March 2026 in Shanghai: ``at("2 12:00")`` is the second at noon."""
+    day, _, clock = text.partition(" ")
+    hour, minute, *second = map(int, (clock or "0:0").split(":"))
+    return datetime(2026, 3, int(day), hour, minute, *second, tzinfo=SHANGHAI)
+
+
+# -- rehearsals ------------------------------------------------------------------------------------
+
+
+def rehearse(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the report of a document, rehearsed in this process on a database of its own."""
+    with private_database():
+        return simulate(document)
+
+
+@contextmanager
+def private_database() -> Iterator[None]:
+    """Put an empty database in memory in the place of the configured one, and take it away again.
+
+    Its tables are copied from a template that is made once per process.
+    """
+    template = _template()
+    with _configured_aside():
+        connections.settings["default"].update(_WORDS)
+        private = connections.create_connection("default")
+        connections["default"] = private
+        private.ensure_connection()
+        template.backup(private.connection)
+        settings.SENTINEL_MISFIRE_GRACE = timedelta(0)
+        yield
+
+
+_WORDS = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": ":memory:",
+    "OPTIONS": {},
+    "CONN_MAX_AGE": None,
+    "CONN_HEALTH_CHECKS": False,
+}
+
+
+@cache
+def _template() -> sqlite3.Connection:
+    """Return a database as the command prepares it."""
+    with _configured_aside():
+        use_private_database()
+        template = sqlite3.connect(":memory:", check_same_thread=False)
+        connections["default"].ensure_connection()
+        connections["default"].connection.backup(template)
+    return template
+
+
+@contextmanager
+def _configured_aside() -> Iterator[None]:
+    configured, words = connections["default"], dict(connections.settings["default"])
+    grace, disabled = settings.SENTINEL_MISFIRE_GRACE, logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        if connections["default"] is not configured:
+            # Not through close(): Django keeps a database in memory open until the process ends.
+            connections["default"].connection.close()
+        connections.settings["default"].clear()
+        connections.settings["default"].update(words)
+        connections["default"] = configured
+        settings.SENTINEL_MISFIRE_GRACE = grace
+        logging.disable(disabled)
+
+
+def scenario(name: str) -> dict[str, Any]:
+    """Return a scenario of ``tests/scenarios`` by its file name."""
+    text = (SCENARIOS / name).read_text(encoding="utf-8")
+    return dict(json.loads(text))
+
+
+# -- jobs and their runs ---------------------------------------------------------------------------
+
+
+def cron(text: str) -> ScheduleEdit:
+    return ScheduleEdit(kind=ExpressionKind.CRON, text=text)
+
+
+def delay(text: str) -> ScheduleEdit:
+    return ScheduleEdit(kind=ExpressionKind.DELAY, text=text)
+
+
+def after(
+    upstream: Job, offset: str = "cd", strategy: CommonStrategy = CommonStrategy.ALL
+) -> DependencyEdit:
+    return DependencyEdit(upstream_id=upstream.pk, strategy=strategy, offset=offset)
+
+
+def submit(app: App, name: str, *, now: datetime, **words: Any) -> Job:
+    """Submit a job that does nothing, through the service that the API calls."""
+    spec = JobSpec(name=name, job_type="dummy", content="{}", **words)
+    return submit_job(spec, app=app, user=ANN, now=now)
+
+
+def tick(now: datetime) -> None:
+    """Run the planner's passes as beat does."""
+    planner.run_passes(now=now)
+
+
+def task_of(job: Job, due_at: datetime) -> Task:
+    return Task.objects.select_related("job__app", "worker_group").get(job=job, due_at=due_at)
+
+
+def status_of(task: Task) -> TaskStatus:
+    return TaskStatus(Task.objects.values_list("status", flat=True).get(pk=task.pk))
+
+
+def statuses(job: Job) -> dict[datetime, str]:
+    """Return the status of each task of a job by its due time."""
+    rows = Task.objects.filter(job=job).order_by("due_at", "pk").values_list("due_at", "status")
+    return {due.astimezone(SHANGHAI): TaskStatus(status).name for due, status in rows}
+
+
+def claim(task: Task, *, now: datetime) -> Attempt | None:
+    return runner.claim(task.pk, worker="w1", lease=Lease(), now=now)
+
+
+def begin(task: Task, *, now: datetime) -> Attempt:
+    """Have a worker take a task and start it."""
+    attempt = claim(task, now=now)
+    assert attempt is not None, f"{task} could not be claimed"
+    assert transitions.start(attempt, now=now)
+    return attempt
+
+
+def end(attempt: Attempt, how: AttemptStatus = AttemptStatus.SUCCESS, *, now: datetime) -> None:
+    """Have a worker report the end of an attempt."""
+    ending = transitions.Ending(status=how, exit_code=0, reason="", text="it ended")
+    assert transitions.settle(attempt, ending, now=now) is not None
+
+
+def run(task: Task, how: AttemptStatus = AttemptStatus.SUCCESS, *, now: datetime) -> None:
+    """Have a worker take a task, start it and end it at once."""
+    end(begin(task, now=now), how, now=now)
