@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin import display as admin_display
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -52,6 +53,7 @@ __all__ = [
     "SentinelAdmin",
     "TabularInline",
     "acting",
+    "instant",
     "labelled",
     "refused",
     "when",
@@ -117,6 +119,16 @@ def labelled(description: str) -> Callable[[Shown], Shown]:
         return function
 
     return decorate
+
+
+def instant(name: str) -> Callable[[Any], str]:
+    """Return a column that shows the instant of a field as every page does."""
+
+    @admin_display(description=name.removesuffix("_at").replace("_", " "), ordering=name)
+    def column(row: Any) -> str:
+        return when(getattr(row, name))
+
+    return column
 
 
 class RefusableForm(RowForm):

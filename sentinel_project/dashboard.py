@@ -39,7 +39,10 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add what the person may see; called by the theme for the index page."""
     now = clock.now()
     user = request.user
-    found: dict[str, Any] = {"now": now, "system": SystemState.objects.filter(pk=1).first()}
+    found: dict[str, Any] = {
+        "title": "Dashboard",
+        "system": SystemState.objects.filter(pk=1).first(),
+    }
     found["can_switch"] = user.has_perm("tasks_app.change_systemstate")
     if user.has_perm("tasks_app.view_task"):
         found["counts"] = _counts(now)

@@ -18,7 +18,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from jobs import admin_services, app_services, operators
 from jobs.models import App
 from jobs.rules.enums import AppKind
-from sentinel_project.admin_base import RefusableForm, SentinelAdmin, acting, problems_of
+from sentinel_project.admin_base import RefusableForm, SentinelAdmin, acting, instant, problems_of
 from sentinel_project.errors import Refused, SentinelError
 
 _LIMITS = ("owner", "max_concurrency", "max_priority", "allowed_groups")
@@ -52,7 +52,7 @@ class AppAdmin(SentinelAdmin):
     list_filter = ("kind", "is_enabled")
     search_fields = ("name", "owner")
     ordering = ("name",)
-    filter_horizontal = ("allowed_groups",)
+    autocomplete_fields = ("allowed_groups",)
     actions = ("enable", "disable")
     change_form_outer_before_template = "admin/sentinel/app_acts.html"
 
@@ -60,16 +60,18 @@ class AppAdmin(SentinelAdmin):
         js = ("sentinel/confirm.js",)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        made = ("is_enabled", "two_keys", "created_at") if obj else ()
+        made = ("is_enabled", "two_keys", "created") if obj else ()
         return ("name", "kind", *_LIMITS, *made)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("name", "kind", "is_enabled", "two_keys", "created_at") if obj else ()
+        return ("name", "kind", "is_enabled", "two_keys", "created") if obj else ()
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The operators' app is nobody's to change: a key would let somebody call as everybody."""
         is_ours = obj is not None and operators.is_operator(obj)
         return not is_ours and super().has_change_permission(request, obj)
+
+    created = staticmethod(instant("created_at"))
 
     @admin.display(description="old key still good", boolean=True)
     def two_keys(self, app: App) -> bool:
@@ -121,9 +123,7 @@ class AppAdmin(SentinelAdmin):
             "app": app,
             "fresh_key": key,
         }
-        page = TemplateResponse(request, "admin/sentinel/app_key.html", context)
-        page["Cache-Control"] = "no-store"
-        return page
+        return TemplateResponse(request, "admin/sentinel/app_key.html", context)
 
     # -- verbs -------------------------------------------------------------------------------------
 

@@ -8,19 +8,19 @@ from django.contrib import admin
 from django.utils.html import format_html
 
 from jobs.models import AuditEntry
-from sentinel_project.admin_base import ReadOnlyAdmin
+from sentinel_project.admin_base import ReadOnlyAdmin, instant
 
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    list_display = ("at", "user", "app", "action", "object_type", "object_id", "address")
+    list_display = (instant("at"), "user", "app", "action", "object_type", "object_id", "address")
     list_filter = ("action", "object_type", "app", ("at", admin.DateFieldListFilter))
     search_fields = ("user", "action", "address")
     search_help_text = "user, action or address"
     ordering = ("-pk",)
     list_select_related = ("app",)
     fields = (
-        "at",
+        "moment",
         "user",
         "app",
         "address",
@@ -30,7 +30,9 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         "values_before",
         "values_after",
     )
-    readonly_fields = ("values_before", "values_after")
+    readonly_fields = ("moment", "values_before", "values_after")
+
+    moment = staticmethod(instant("at"))
 
     @admin.display(description="before")
     def values_before(self, entry: AuditEntry) -> str:

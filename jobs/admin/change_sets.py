@@ -21,7 +21,15 @@ SCHEDULE = "scheduleExpressionList"
 DEPENDENCIES = "dependencyList"
 
 
-class ExpressionForm(RowForm):
+class JobRow(RowForm):
+    """A row of a job, which knows the job as it is to be."""
+
+    def __init__(self, *args: Any, job: Job, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.job = job
+
+
+class ExpressionForm(JobRow):
     """One expression, judged as the API does, in the zone that the job is to have."""
 
     class Meta:
@@ -30,7 +38,7 @@ class ExpressionForm(RowForm):
 
     def clean(self) -> dict[str, Any] | None:
         data = super().clean()
-        job: Job = self.instance.job
+        job = self.job
         if self.has_changed() and not self.errors and job.time_zone in available_timezones():
             problems = checks.schedule_problems(
                 [self.edit(Edit.ADD)], zone=ZoneInfo(job.time_zone), now=clock.now()
@@ -48,7 +56,7 @@ class ExpressionForm(RowForm):
         )
 
 
-class DependencyForm(RowForm):
+class DependencyForm(JobRow):
     """One upstream, judged as the API does."""
 
     class Meta:
@@ -60,10 +68,10 @@ class DependencyForm(RowForm):
         upstream = self.cleaned_data.get("upstream")
         if upstream is None or not self.has_changed():
             return data
-        if upstream.pk == self.instance.job_id:
+        if upstream.pk == self.job.pk:
             self.add_error("upstream", "a job cannot wait for itself; make it serial instead")
             return data
-        owner = _owner_of(self.instance.job)
+        owner = _owner_of(self.job)
         for problem in checks.dependency_problems([self.edit()], app=owner):
             field, _, text = problem.partition(": ")
             self.add_error("offset" if field.endswith("offsetStrategy") else "upstream", text)
@@ -88,6 +96,9 @@ class ChangeSet(RowSet):
 
     problems: ClassVar[Iterable[str]] = ()
     field = ""
+
+    def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
+        return super().get_form_kwargs(index) | {"job": self.instance}
 
     def clean(self) -> None:
         super().clean()

@@ -47,6 +47,7 @@ class ExpressionInline(ChangeSetInline):
     formset = ExpressionSet
     fields = ("kind", "text", "next_run")
     readonly_fields = ("next_run",)
+    template_before = "admin/sentinel/expression_help.html"
 
     @admin.display(description="next run")
     def next_run(self, row: ScheduleExpression) -> str:

@@ -12,6 +12,11 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+)
 
 from jobs import operators, selectors
 from jobs.models import App, Job
@@ -23,13 +28,15 @@ from tasks_app.executors import job_types
 
 #: Fields of the form that are named otherwise than the value they give.
 _FORM_NAMES = {"worker_group_id": "worker_group", "app_name": "app"}
+#: The defaults of a submission.
+_PUBLISHED = JobSpec(name="", job_type="", content="")
 
 
 class SecondsField(forms.IntegerField):
     """A timedelta as a number of seconds, as the API has it."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_value=0, **kwargs)
+        super().__init__(min_value=0, widget=UnfoldAdminIntegerFieldWidget(), **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
         return value // timedelta(seconds=1) if isinstance(value, timedelta) else value
@@ -59,16 +66,22 @@ class JobForm(RefusableForm):
     """A job's own fields. ``spec`` holds what a submission of them would say."""
 
     spec: JobSpec | None = None
-    job_type = forms.ChoiceField(label="type")
-    time_zone = forms.ChoiceField()
-    content = ContentField()
-    expire_after = SecondsField(label="expires after (s)", help_text="0: never")
-    retry_interval = SecondsField(label="retry interval (s)")
-    timeout = SecondsField(label="timeout (s)", help_text="per attempt; 0: none")
+    job_type = forms.ChoiceField(label="Type", initial="shell", widget=UnfoldAdminSelectWidget())
+    time_zone = forms.ChoiceField(widget=UnfoldAdminSelectWidget())
+    content = ContentField(
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 10, "spellcheck": "false"})
+    )
+    expire_after = SecondsField(
+        label="Expires after", help_text="seconds after its due time; 0: never"
+    )
+    retry_interval = SecondsField(initial=_PUBLISHED.retry_interval, help_text="seconds")
+    timeout = SecondsField(initial=_PUBLISHED.timeout, help_text="seconds per attempt; 0: none")
 
     class Meta:
         model = Job
         exclude = ()
+        labels = {"extra": "Parameters", "biz_groups": "Business groups"}
+        help_texts = {"biz_groups": "ids between commas such as ,1,2,"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -130,11 +143,9 @@ class JobForm(RefusableForm):
             found[wire] = value if name == "biz_groups" else field.to_representation(value)
         return found
 
-    def validate_unique(self) -> None:
-        """The services do, in words of their own."""
-
-    def validate_constraints(self) -> None:
-        """The services do."""
+    def _get_validation_exclusions(self) -> set[str]:
+        """Leave nothing to the model: serializer and services judge, in words of their own."""
+        return {field.name for field in Job._meta.get_fields()}
 
     def field_of(self, problem: str) -> str | None:
         name = _form_name(re.split(r"[:. ]", problem, maxsplit=1)[0])

@@ -26,6 +26,7 @@ from sentinel_project.admin_base import (
     Acting,
     SentinelAdmin,
     acting,
+    instant,
     labelled,
     problems_of,
     when,
@@ -41,9 +42,9 @@ _HOW = (
     ("misfire_policy", "is_serial"),
     ("is_shared", "callback_url"),
 )
-_WHEN = ("time_zone", ("active_from", "active_until"))
+_WHEN = ("time_zone", "active_from", "active_until")
 _LABELS = (("department", "biz_groups"),)
-_MADE = ("status_now", "is_one_off", "created_by", "created_at", "updated_at", "next_runs")
+_MADE = ("status_now", "is_one_off", "created_by", "created", "updated", "next_runs")
 #: A verb, and from which statuses it is offered.
 _STATUS_VERBS: dict[str, tuple[JobStatus, frozenset[JobStatus]]] = {
     "pause": (JobStatus.PAUSED, frozenset({JobStatus.ACTIVE, JobStatus.DISABLED})),
@@ -76,7 +77,7 @@ class JobAdmin(SentinelAdmin):
     list_filter = (StatusFilter, "app", TypeFilter, "worker_group")
     list_select_related = ("app", "worker_group")
     search_fields = ("name", "department", "created_by")
-    search_help_text = "name, department or submitter; a number finds the id too"
+    search_help_text = "id, name, department or submitter"
     ordering = ("-pk",)
     actions = ("run", "pause", "resume", "disable")
     change_form_outer_before_template = "admin/sentinel/job_acts.html"
@@ -113,6 +114,9 @@ class JobAdmin(SentinelAdmin):
     def next_run(self, job: Job) -> str:
         dues = [row.next_due_at for row in job.expressions.all() if row.next_due_at]
         return when(min(dues, default=None))
+
+    created = staticmethod(instant("created_at"))
+    updated = staticmethod(instant("updated_at"))
 
     @admin.display(description="next runs")
     def next_runs(self, job: Job) -> str:

@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from logs_app.models import StreamKind
-from sentinel_project.admin_base import ReadOnlyAdmin, labelled
+from sentinel_project.admin_base import ReadOnlyAdmin, instant, labelled
 from tasks_app.admin.output import PIECE, piece_of
 from tasks_app.models import Attempt
 from tasks_app.rules.states import AttemptStatus
@@ -25,8 +25,8 @@ class AttemptAdmin(ReadOnlyAdmin):
         "number",
         "status_label",
         "worker",
-        "claimed_at",
-        "ended_at",
+        instant("claimed_at"),
+        instant("ended_at"),
         "exit_code",
         "reason",
     )

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from sentinel_project import clock
-from sentinel_project.admin_base import ReadOnlyAdmin, labelled
+from sentinel_project.admin_base import ReadOnlyAdmin, instant, labelled
 from tasks_app import schedulers, workers
 from tasks_app.models import Event, Gap, Scheduler, Worker
 
@@ -39,7 +39,7 @@ class WorkerAdmin(ReadOnlyAdmin):
 
 @admin.register(Scheduler)
 class SchedulerAdmin(ReadOnlyAdmin):
-    list_display = ("name", "alive", "heard", "started_at", "lease_until")
+    list_display = ("name", "alive", "heard", instant("started_at"), instant("lease_until"))
     ordering = ("-beat_at",)
 
     @labelled("alive")
@@ -63,7 +63,15 @@ def ago(at: Any) -> str:
 
 @admin.register(Gap)
 class GapAdmin(ReadOnlyAdmin):
-    list_display = ("id", "job", "reason", "count", "from_at", "to_at", "schedule_text")
+    list_display = (
+        "id",
+        "job",
+        "reason",
+        "count",
+        instant("from_at"),
+        instant("to_at"),
+        "schedule_text",
+    )
     list_filter = ("reason", ("to_at", admin.DateFieldListFilter))
     list_select_related = ("job",)
     search_fields = ("job__name",)
@@ -95,7 +103,15 @@ class ProcessedFilter(admin.SimpleListFilter):
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
-    list_display = ("id", "job", "task", "created_at", "faults", "not_before", "processed_at")
+    list_display = (
+        "id",
+        "job",
+        "task",
+        instant("created_at"),
+        "faults",
+        instant("not_before"),
+        instant("processed_at"),
+    )
     list_filter = (ProcessedFilter,)
     list_select_related = ("job", "task")
     ordering = ("-pk",)

@@ -9,14 +9,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.urls import URLPattern, path, reverse
 
 from jobs import audit
-from sentinel_project.admin_base import ReadOnlyAdmin, acting
+from sentinel_project.admin_base import ReadOnlyAdmin, acting, instant
 from tasks_app.models import SystemState
 from tasks_app.services import set_system_paused
 
 
 @admin.register(SystemState)
 class SystemStateAdmin(ReadOnlyAdmin):
-    list_display = ("__str__", "changed_at", "changed_by")
+    list_display = ("__str__", instant("changed_at"), "changed_by")
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.switch_view)

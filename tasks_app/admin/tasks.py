@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from jobs.models import Job
-from sentinel_project.admin_base import Acting, ReadOnlyAdmin, acting, labelled
+from sentinel_project.admin_base import Acting, ReadOnlyAdmin, acting, instant, labelled
 from sentinel_project.errors import InvalidParameters, SentinelError
 from tasks_app import services
 from tasks_app.admin.task_page import page_of
@@ -51,9 +51,9 @@ class TaskAdmin(ReadOnlyAdmin):
         "status_label",
         "reason",
         "kind",
-        "due_at",
-        "started_at",
-        "ended_at",
+        instant("due_at"),
+        instant("started_at"),
+        instant("ended_at"),
         "attempt_count",
     )
     list_filter = (

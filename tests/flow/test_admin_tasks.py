@@ -1,0 +1,367 @@
+"""The admin pages of tasks and what is around them: verbs by the services, explain, output."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from jobs.models import AuditEntry
+from logs_app.models import StreamKind
+from sentinel_project import clock
+from tasks_app import schedulers, workers
+from tasks_app.models import Event, Gap, SystemState, Task
+from tasks_app.rules.states import TaskStatus
+from tests.builders import NOW, make_job, make_output, make_task
+from tests.flow.admin_desk import staff, superuser
+
+pytestmark = pytest.mark.django_db
+
+TASKS = "/admin/tasks_app/task/"
+
+
+@pytest.fixture
+def desk() -> Client:
+    """A browser with somebody logged in who may do everything."""
+    return superuser()
+
+
+def act(client: Client, task: Task, verb: str, **data: str) -> Any:
+    return client.post(f"{TASKS}{task.pk}/act/", {"verb": verb, **data}, follow=True)
+
+
+def act_on(client: Client, tasks: list[Task], verb: str, **data: str) -> Any:
+    chosen = {"action": verb, "index": "0", "_selected_action": [task.pk for task in tasks]}
+    return client.post(TASKS, chosen | data, follow=True)
+
+
+def told(reply: Any) -> list[str]:
+    return [str(message) for message in reply.context["messages"]]
+
+
+def status_of(task: Task) -> TaskStatus:
+    task.refresh_from_db()
+    return TaskStatus(task.status)
+
+
+# -- verbs -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verb", "before", "after"),
+    [
+        ("kill", TaskStatus.WAITING, TaskStatus.KILLED),
+        ("retry", TaskStatus.FAILED, TaskStatus.READY),
+        ("remove", TaskStatus.FAILED, TaskStatus.REMOVED),
+    ],
+)
+def test_a_verb_is_done_in_the_name_of_whoever_is_logged_in(
+    desk: Client, verb: str, before: TaskStatus, after: TaskStatus
+) -> None:
+    task = make_task(before)
+
+    act(desk, task, verb)
+
+    assert status_of(task) == after
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.user, entry.object_id) == (f"task.{verb}", "olga", task.pk)
+
+
+def test_a_selection_is_answered_task_by_task(desk: Client) -> None:
+    broken, done = make_task(TaskStatus.FAILED), make_task(TaskStatus.SUCCESS)
+
+    reply = act_on(desk, [broken, done], "retry")
+
+    assert told(reply) == [
+        f"retry: task {broken.pk} is READY",
+        f"task {done.pk} is SUCCESS: only FAILED and KILLED tasks can be retried",
+    ]
+
+
+def test_a_long_selection_is_answered_in_short(desk: Client) -> None:
+    tasks = [make_task(TaskStatus.FAILED) for _ in range(25)]
+
+    reply = act_on(desk, tasks, "retry")
+
+    assert len(told(reply)) == 21
+    assert told(reply)[-1] == "… and 5 more: 5 done, 0 refused."
+
+
+def test_forcing_needs_a_reason_and_keeps_it(desk: Client) -> None:
+    task = make_task(TaskStatus.FAILED)
+
+    assert told(act(desk, task, "force_success", reason=" ")) == ["say why the status is forced"]
+    assert status_of(task) == TaskStatus.FAILED
+    act(desk, task, "force_success", reason="checked by hand")
+
+    assert status_of(task) == TaskStatus.SUCCESS
+    assert task.reason_text == "forced to SUCCESS by olga: checked by hand"
+
+
+def test_a_selection_is_forced_once_the_reason_is_given(desk: Client) -> None:
+    tasks = [make_task(TaskStatus.WAITING), make_task(TaskStatus.REMOVED)]
+
+    asked = act_on(desk, tasks, "force_failed")
+    assert list(asked.context["tasks"]) == tasks
+    assert status_of(tasks[0]) == TaskStatus.WAITING
+    reply = act_on(desk, tasks, "force_failed", reason="no data")
+
+    assert [status_of(task) for task in tasks] == [TaskStatus.FAILED, TaskStatus.REMOVED]
+    assert told(reply)[0] == f"task {tasks[0].pk} was forced to FAILED"
+    assert "cannot be forced" in told(reply)[1]
+
+
+def test_only_verbs_that_the_status_allows_are_offered(desk: Client) -> None:
+    def offered(status: TaskStatus) -> list[str]:
+        reply = desk.get(f"{TASKS}{make_task(status).pk}/change/")
+        verbs: list[str] = reply.context["verbs"]
+        return verbs
+
+    assert offered(TaskStatus.SUCCESS) == []
+    assert offered(TaskStatus.FAILED) == ["retry", "remove", "force_success"]
+    assert offered(TaskStatus.RUNNING) == ["kill", "remove", "force_success", "force_failed"]
+
+
+# -- who may ---------------------------------------------------------------------------------------
+
+
+def test_whoever_may_only_look_cannot_act() -> None:
+    task = make_task(TaskStatus.FAILED)
+    viewer = staff("view_task")
+
+    page = viewer.get(f"{TASKS}{task.pk}/change/")
+    assert (page.status_code, page.context["verbs"]) == (200, [])
+    assert act(viewer, task, "retry").status_code == 403
+    act_on(viewer, [task], "retry")
+
+    assert status_of(task) == TaskStatus.FAILED
+
+
+def test_whoever_may_change_tasks_can_act() -> None:
+    task = make_task(TaskStatus.FAILED)
+
+    act_on(staff("view_task", "change_task"), [task], "retry")
+
+    assert status_of(task) == TaskStatus.READY
+
+
+def test_a_task_is_no_form(desk: Client) -> None:
+    task = make_task(TaskStatus.FAILED)
+
+    desk.post(f"{TASKS}{task.pk}/change/", {"status": 4})
+
+    assert desk.get(f"{TASKS}add/").status_code == 403
+    assert desk.post(f"{TASKS}{task.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert status_of(task) == TaskStatus.FAILED
+
+
+def test_a_forged_verb_is_refused(desk: Client) -> None:
+    task = make_task(TaskStatus.FAILED)
+    forged = Client(enforce_csrf_checks=True)
+    forged.cookies = desk.cookies
+
+    assert act(forged, task, "remove").status_code == 403
+    assert desk.get(f"{TASKS}{task.pk}/act/?verb=remove").status_code == 405
+    assert status_of(task) == TaskStatus.FAILED
+
+
+# -- the page of a task ----------------------------------------------------------------------------
+
+
+def test_the_gates_are_listed_in_order_with_what_blocks(desk: Client) -> None:
+    task = make_task(TaskStatus.READY, job=make_job(name="<i>load</i>"))
+    SystemState.objects.update(is_paused=True)
+
+    reply = desk.get(f"{TASKS}{task.pk}/change/")
+
+    gates = [(gate.name, gate.state) for gate in reply.context["gates"]]
+    assert gates[0] == ("job status", "passed")
+    at = gates.index(("system", "blocking"))
+    assert {state for _, state in gates[:at]} == {"passed"}
+    assert {state for _, state in gates[at + 1 :]} == {"not_reached"}
+    body = reply.content.decode()
+    assert "the whole system is paused" in body
+    assert "<i>load</i>" not in body
+
+
+def test_output_is_escaped_and_read_on_by_byte_offset(desk: Client) -> None:
+    data = "<b>é</b>\n".encode() * 4000
+    attempt = make_output(data, kind=StreamKind.RESULT, is_closed=True)
+
+    first = desk.get(f"{TASKS}{attempt.task_id}/change/")
+    piece = first.context["outputs"].pieces[0]
+    assert (piece.size, piece.next_offset) == (len(data), len(piece.text.encode()))
+    assert "<b>" not in first.content.decode()
+    text, offset = piece.text, piece.next_offset
+    while offset is not None:
+        address = f"/admin/tasks_app/attempt/{attempt.pk}/output/?stream=RESULT&offset={offset}"
+        piece = desk.get(address).context["piece"]
+        text, offset = text + piece.text, piece.next_offset
+
+    assert text.encode() == data
+    assert piece.is_end
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("stream=RESULT&offset=99999", 200),
+        ("stream=RESULT&offset=-1", 404),
+        ("stream=RESULT&offset=x", 404),
+        ("stream=NONE", 404),
+    ],
+)
+def test_silly_offsets_are_answered(desk: Client, query: str, status: int) -> None:
+    attempt = make_output(b"x", kind=StreamKind.RESULT, is_closed=True)
+
+    reply = desk.get(f"/admin/tasks_app/attempt/{attempt.pk}/output/?{query}")
+
+    assert reply.status_code == status
+
+
+def test_output_is_for_those_who_may_view_attempts() -> None:
+    attempt = make_output(b"secret", kind=StreamKind.RESULT, is_closed=True)
+    viewer = staff("view_task")
+
+    page = viewer.get(f"{TASKS}{attempt.task_id}/change/")
+
+    assert "secret" not in page.content.decode()
+    assert viewer.get(f"/admin/tasks_app/attempt/{attempt.pk}/output/").status_code == 403
+
+
+# -- lists -----------------------------------------------------------------------------------------
+
+
+def test_tasks_are_filtered_and_found_by_id(desk: Client) -> None:
+    failed, waiting = make_task(TaskStatus.FAILED), make_task(TaskStatus.WAITING)
+
+    def shown(**query: object) -> list[Task]:
+        words = {name: str(value) for name, value in query.items()}
+        return list(desk.get(TASKS, words).context["cl"].queryset)
+
+    assert shown(status__exact=5) == [failed]
+    assert shown(job=waiting.job_id) == [waiting]
+    assert shown(job__app__id__exact=failed.job.app_id) == [failed]
+    assert shown(q=failed.pk) == [failed]
+    assert shown(q=waiting.job.name) == [waiting]
+    assert shown(q="9" * 40) == []
+
+
+@pytest.mark.parametrize(
+    "model", ["attempt", "gap", "event", "worker", "scheduler", "systemstate", "task"]
+)
+def test_records_are_read_only(desk: Client, model: str) -> None:
+    task = make_task(TaskStatus.FAILED)
+    Event.objects.create(job=task.job, created_at=NOW)
+    Gap.objects.create(
+        job=task.job, from_at=NOW, to_at=NOW, count=1, reason="CAPPED", created_at=NOW
+    )
+
+    assert desk.get(f"/admin/tasks_app/{model}/").status_code == 200
+    assert desk.get(f"/admin/tasks_app/{model}/add/").status_code == 403
+
+
+def test_events_are_the_unprocessed_ones_unless_asked_otherwise(desk: Client) -> None:
+    job = make_job()
+    left = Event.objects.create(job=job, created_at=NOW)
+    done = Event.objects.create(job=job, created_at=NOW, processed_at=NOW)
+
+    def shown(query: str) -> set[Event]:
+        return set(desk.get(f"/admin/tasks_app/event/{query}").context["cl"].queryset)
+
+    assert shown("") == {left}
+    assert shown("?processed=yes") == {done}
+    assert shown("?processed=all") == {left, done}
+
+
+def test_the_audit_log_cannot_be_edited(desk: Client) -> None:
+    act(desk, make_task(TaskStatus.FAILED), "retry")
+    entry = AuditEntry.objects.get()
+    address = f"/admin/jobs/auditentry/{entry.pk}/"
+
+    assert desk.get(f"{address}change/").status_code == 200
+    assert desk.post(f"{address}change/", {"user": "nobody"}).status_code == 403
+    assert desk.post(f"{address}delete/", {"post": "yes"}).status_code == 403
+    assert AuditEntry.objects.get().user == "olga"
+
+
+def test_the_dead_are_told_from_the_living(desk: Client) -> None:
+    now = clock.now()
+    for name, heard_at in (("w-new", now), ("w-old", now - timedelta(minutes=5))):
+        registration = workers.Registration(
+            name=name, host="h", pid=1, pool="threads", slots=4, group_ids=[1], containment=""
+        )
+        workers.register(registration, now=heard_at)
+    schedulers.beat("s-old", now=now - timedelta(minutes=5))
+
+    page = desk.get("/admin/tasks_app/worker/").content.decode()
+    dashboard = desk.get("/admin/")
+
+    assert page.count("not alive") == 1
+    assert "not alive" in desk.get("/admin/tasks_app/scheduler/").content.decode()
+    assert [worker.name for worker in dashboard.context["workers"]] == ["w-new"]
+    assert list(dashboard.context["schedulers"]) == []
+
+
+# -- the dashboard ---------------------------------------------------------------------------------
+
+SWITCH = "/admin/tasks_app/systemstate/switch/"
+
+
+def test_the_dashboard_counts_what_is_open_and_what_ended_today(desk: Client) -> None:
+    now = clock.now()
+    make_task(TaskStatus.READY)
+    make_task(TaskStatus.FAILED, ended_at=now - timedelta(hours=1))
+    make_task(TaskStatus.FAILED, ended_at=now - timedelta(hours=30))
+
+    counts = {name: number for name, number, _ in desk.get("/admin/").context["counts"]}
+
+    assert counts == {
+        "running": 0,
+        "ready": 1,
+        "waiting": 0,
+        "failed in 24 h": 1,
+        "succeeded in 24 h": 0,
+    }
+
+
+def test_everything_is_paused_and_resumed_and_that_is_audited(desk: Client) -> None:
+    for verb, is_paused in (("pause", True), ("pause", True), ("resume", False)):
+        desk.post(SWITCH, {"verb": verb})
+        assert SystemState.objects.get().is_paused is is_paused
+
+    entries = AuditEntry.objects.filter(action="system.pause").order_by("pk")
+    assert [(entry.user, entry.after) for entry in entries] == [
+        ("olga", {"is_paused": True}),
+        ("olga", {"is_paused": False}),
+    ]
+
+
+def test_the_switch_is_for_those_who_may() -> None:
+    viewer = staff("view_task", "view_systemstate")
+
+    assert "Pause everything" not in viewer.get("/admin/").content.decode()
+    assert viewer.post(SWITCH, {"verb": "pause"}).status_code == 403
+    assert not SystemState.objects.get().is_paused
+
+
+def test_the_switch_is_no_link_and_cannot_be_forged(desk: Client) -> None:
+    forged = Client(enforce_csrf_checks=True)
+    forged.cookies = desk.cookies
+
+    assert desk.get(f"{SWITCH}?verb=pause").status_code == 405
+    assert forged.post(SWITCH, {"verb": "pause"}).status_code == 403
+    assert not SystemState.objects.get().is_paused
+
+
+def test_the_dashboard_and_sidebar_show_only_what_one_may_see() -> None:
+    page = staff("view_worker").get("/admin/")
+
+    assert "counts" not in page.context
+    assert "next_due" not in page.context
+    links = [
+        item["title"] for group in page.context["sidebar_navigation"] for item in group["items"]
+    ]
+    assert links == ["Dashboard", "Workers"]
