@@ -39,7 +39,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         run_dir: Path = settings.RUN_DIR
-        (run_dir / "log").mkdir(parents=True, exist_ok=True)
+        for directory in (run_dir / "log", settings.STATIC_ROOT):
+            directory.mkdir(parents=True, exist_ok=True)
         lock = Lock(run_dir / "up.lock")
         if lock.holder is not None:
             raise CommandError(
