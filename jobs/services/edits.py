@@ -7,7 +7,7 @@ from datetime import datetime
 from jobs.models import App, Job, new_revision
 from jobs.rules.enums import JobStatus
 from sentinel_project.errors import NotFound, Refused
-from tasks_app import transitions
+from tasks_app import transitions, wakeup
 from tasks_app.models import SystemState
 
 
@@ -35,3 +35,4 @@ def touch(job: Job, *, now: datetime) -> None:
     """Stamp the edit and have the job and its dependents looked at again (D-37)."""
     Job.objects.filter(pk=job.pk).update(updated_at=now, revision=new_revision())
     transitions.leave_event(job, now=now)
+    wakeup.signal()

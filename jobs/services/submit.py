@@ -17,7 +17,7 @@ from jobs.rules.spec import JobSpec
 from jobs.services import checks
 from jobs.slots import new_expression
 from sentinel_project.errors import InvalidParameters
-from tasks_app import transitions
+from tasks_app import transitions, wakeup
 from tasks_app.rules.states import TaskKind, TaskStatus
 from tasks_app.transitions import Opening
 
@@ -38,6 +38,7 @@ def submit_job(spec: JobSpec, *, app: App, user: str, now: datetime) -> Job:
                 _open_one_off(job, user, now)
             after = {"jobName": job.name, "jobType": job.job_type}
             audit.record("job.submit", job, app=app, user=user, after=after, now=now)
+            wakeup.signal()
     except IntegrityError as error:
         # The name is the only thing a concurrent submission can have taken meanwhile.
         if Job.objects.filter(app=owner, name=spec.name).exists():

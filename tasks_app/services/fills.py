@@ -14,7 +14,7 @@ from jobs.rules.enums import ExpressionKind, JobStatus
 from jobs.rules.schedule import Delay, parse
 from jobs.services.edits import locked_job
 from sentinel_project.errors import InvalidParameters, Refused
-from tasks_app import transitions
+from tasks_app import transitions, wakeup
 from tasks_app.models import Gap, Task
 from tasks_app.planner.release import release_waiting
 from tasks_app.rules.states import TaskKind, TaskStatus
@@ -38,6 +38,7 @@ def fill_gaps(
     for gap in gaps:
         _take(gap, [due for due in slots_of(gap, job) if not start <= due <= end])
     _open(job, dues, now)
+    wakeup.signal()
     after = {"slots": len(dues), "from": dues[0].isoformat(), "to": dues[-1].isoformat()}
     audit.record("job.fill", job, app=app, user=user, after=after, now=now)
     rows = Task.objects.filter(job=job, kind=TaskKind.SCHEDULE.value, due_at__in=dues)

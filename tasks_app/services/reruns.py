@@ -14,7 +14,7 @@ from jobs.models import App, DependencyEntry, Job
 from jobs.rules.enums import JobStatus
 from jobs.rules.windows import Window
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
-from tasks_app import transitions
+from tasks_app import transitions, wakeup
 from tasks_app.models import Batch, Task
 from tasks_app.planner.release import release_waiting
 from tasks_app.rules.states import TaskKind, TaskStatus
@@ -98,6 +98,7 @@ def rerun(
     transitions.open_tasks(openings, now=now)
     if waiting:
         release_waiting(sorted(waiting), Expectations(), now=now)
+    wakeup.signal()
     for job in plan.jobs.values():
         audit.record("job.rerun", job, app=app, user=user, after={"batchId": batch.pk}, now=now)
     rows = Task.objects.filter(batch=batch).order_by("due_at", "job_id")

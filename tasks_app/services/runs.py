@@ -12,7 +12,7 @@ from jobs import audit
 from jobs.models import App
 from jobs.services.edits import locked_job
 from sentinel_project.errors import Refused
-from tasks_app import transitions
+from tasks_app import transitions, wakeup
 from tasks_app.models import Task
 from tasks_app.rules.states import TaskKind, TaskStatus
 from tasks_app.transitions import Opening
@@ -38,5 +38,6 @@ def run_now(
         ),
         now=now,
     )
+    wakeup.signal()
     audit.record("job.run", job, app=app, user=user, after={"taskId": task.pk}, now=now)
     return task

@@ -10,7 +10,7 @@ from jobs import audit
 from jobs.models import App
 from jobs.rules.enums import JobStatus
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
-from tasks_app import transitions
+from tasks_app import transitions, wakeup
 from tasks_app.models import Task
 from tasks_app.rules.states import TaskStatus
 
@@ -116,6 +116,8 @@ def _each(
                 now=now,
             )
         answers.append(answer)
+    if any(answer.accepted for answer in answers):
+        wakeup.signal()
     return answers
 
 
