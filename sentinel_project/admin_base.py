@@ -162,6 +162,8 @@ class SentinelAdmin(ModelAdmin):
 
     list_per_page = 50
     show_full_result_count = False
+    #: What is acted on is what was looked at: the rows of one page.
+    list_disable_select_all = True
     #: Verbs of the detail page: ``<id>/act/`` with the verb in the POST.
     verbs: dict[str, Act] = {}
 

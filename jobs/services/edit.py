@@ -77,9 +77,14 @@ def edit_job(job_id: int, changes: Mapping[str, Any], *, app: App, user: str, no
     if changed.keys() & _BINDS:
         checks.check_graph(job, now=now)
     _follow(job, old, changed)
-    shown = ({name: _shown(values[name]) for name in changed} for values in (before, changed))
     audit.record(
-        "job.edit", job, app=app, user=user, before=next(shown), after=next(shown), now=now
+        "job.edit",
+        job,
+        app=app,
+        user=user,
+        now=now,
+        before={name: _shown(before[name]) for name in changed},
+        after={name: _shown(changed[name]) for name in changed},
     )
     touch(job, now=now)
     return job
