@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+import environ
+import psycopg2
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connections
 
 from jobs.models import App, Job
@@ -26,6 +32,8 @@ from tasks_app.models import Attempt, Task
 from tasks_app.rules.states import AttemptStatus, TaskStatus
 from tasks_app.rules.timing import Lease
 from tasks_app.simulation import simulate
+
+R = TypeVar("R")
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -72,6 +80,46 @@ _WORDS = {
     "CONN_MAX_AGE": None,
     "CONN_HEALTH_CHECKS": False,
 }
+
+
+@contextmanager
+def postgres_database(server: str) -> Iterator[None]:
+    """Put a new, empty PostgreSQL database in the place of the configured one, for all threads."""
+    name = f"sentinel_tests_{os.getpid()}"
+    with closing(psycopg2.connect(f"{server}/postgres", connect_timeout=3)) as control:
+        control.autocommit = True
+        _execute(control, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+        try:
+            with _configured_aside():
+                connections.settings["default"].update(
+                    _WORDS | dict(environ.Env.db_url_config(f"{server}/{name}"))
+                )
+                connections["default"] = connections.create_connection("default")
+                call_command("migrate", verbosity=0)
+                yield
+        finally:
+            _execute(control, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _execute(control: Any, *statements: str) -> None:
+    with control.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def in_threads(*works: Callable[[], R]) -> list[R]:
+    """Do all of ``works`` at once, each on a connection of its own, and return their answers."""
+    start = threading.Barrier(len(works), timeout=30)
+
+    def one(work: Callable[[], R]) -> R:
+        try:
+            start.wait()
+            return work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return [future.result(timeout=60) for future in [pool.submit(one, w) for w in works]]
 
 
 @cache

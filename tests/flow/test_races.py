@@ -1,0 +1,213 @@
+"""Races: real connections on PostgreSQL, many rounds; nothing is missed and nothing doubled."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from jobs.models import App, DependencyEntry, Job, ScheduleExpression
+from jobs.rules.enums import Edit
+from jobs.rules.spec import DependencyEdit
+from jobs.services import set_dependencies
+from sentinel_project.errors import SentinelError
+from tasks_app import planner, services, transitions
+from tasks_app.models import Attempt, Event, Gap, Task
+from tasks_app.rules.states import TaskKind, TaskStatus
+from tasks_app.transitions import Opening
+from tests.builders import make_app
+from tests.engine import (
+    ANN,
+    after,
+    begin,
+    claim,
+    cron,
+    end,
+    in_threads,
+    status_of,
+    submit,
+    task_of,
+    tick,
+)
+from tests.flow.races import DUE, ROUNDS, START, a_name, scheduled
+
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("postgres")]
+
+S = TaskStatus
+
+
+def finish(attempt: Attempt) -> None:
+    """End an attempt and carry its event on, as a worker does (X-7)."""
+    end(attempt, now=DUE)
+    planner.process_events(now=DUE)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_upstreams_that_end_in_one_instant_release_their_dependents_once(
+    app: App, count: int
+) -> None:
+    """D-37, X-8, I11: two dependents a round, one with a schedule and one that is named."""
+    for _ in range(ROUNDS):
+        upstreams = [scheduled(app) for _ in range(count)]
+        edges = tuple(after(upstream) for upstream in upstreams)
+        timed, named = (
+            scheduled(app, dependencies=edges),
+            scheduled(app, dependencies=edges, schedule=()),
+        )
+        tick(DUE)
+        attempts = [begin(task_of(upstream, DUE), now=DUE) for upstream in upstreams]
+
+        in_threads(*(partial(finish, attempt) for attempt in attempts))
+
+        for job in (timed, named):
+            (task,) = Task.objects.filter(job=job)
+            assert (S(task.status), task.due_at) == (S.READY, DUE)
+
+
+def test_an_upstream_ends_while_its_dependent_is_being_opened(app: App) -> None:
+    """X-8: whichever is first, the other sees it."""
+    for _ in range(ROUNDS):
+        upstream = scheduled(app)
+        tick(DUE)
+        attempt = begin(task_of(upstream, DUE), now=DUE)
+        dependent = submit(
+            app,
+            a_name(),
+            now=DUE,
+            schedule=(cron("0 0 1 * * ?"),),
+            dependencies=(after(upstream),),
+        )
+
+        in_threads(partial(finish, attempt), partial(planner.open_due, now=DUE))
+
+        # A job that somebody else has locked is left to the next tick.
+        tick(DUE)
+        assert status_of(task_of(dependent, DUE)) is S.READY
+
+
+def test_two_planners_open_the_same_slots_once(app: App) -> None:
+    """D-21, X-9, I1: five hundred slots of twenty-five jobs."""
+    now = START + timedelta(minutes=20)
+    jobs = [submit(app, a_name(), now=START, schedule=(cron("* * * * *"),)) for _ in range(25)]
+    for job in jobs:
+        # The slot at the floor is not among the five hundred.
+        ScheduleExpression.objects.filter(job=job).update(next_due_at=START + timedelta(minutes=1))
+
+    in_threads(*(partial(planner.open_due, now=now) for _ in range(2)))
+
+    rows = Task.objects.filter(job__in=jobs)
+    assert rows.count() == 500
+    assert rows.values("job", "due_at").distinct().count() == 500
+    assert not Gap.objects.filter(job__in=jobs).exists()
+    cursors = ScheduleExpression.objects.filter(job__in=jobs).values_list("next_due_at", flat=True)
+    assert set(cursors) == {now + timedelta(minutes=1)}
+
+
+def test_one_of_many_claims_wins(app: App) -> None:
+    """X-1, I2."""
+    for _ in range(ROUNDS):
+        job = scheduled(app)
+        tick(DUE)
+        task = task_of(job, DUE)
+
+        won = in_threads(*(partial(claim, task, now=DUE) for _ in range(6)))
+
+        (winner,) = (attempt for attempt in won if attempt is not None)
+        task.refresh_from_db()
+        assert (S(task.status), task.fence, task.attempt_count) == (S.RUNNING, winner.fence, 1)
+
+
+def ready_tasks(jobs: list[Job]) -> list[Task]:
+    """Open a MANUAL task in each of ``jobs``."""
+    return [services.run_now(job.pk, app=job.app, user=ANN, now=DUE) for job in jobs]
+
+
+def running(tasks: list[Task]) -> int:
+    return Task.objects.filter(pk__in=[t.pk for t in tasks], status=S.RUNNING).count()
+
+
+def test_an_apps_limit_holds_against_concurrent_claims() -> None:
+    """D-80."""
+    for _ in range(ROUNDS):
+        limited = make_app(name=a_name(), max_concurrency=3)
+        tasks = ready_tasks([scheduled(limited) for _ in range(8)])
+
+        in_threads(*(partial(claim, task, now=DUE) for task in tasks))
+
+        assert running(tasks) == 3
+
+
+def test_runs_of_a_serial_job_never_overlap(app: App) -> None:
+    """D-40: whatever their kind, and however many workers reach for them."""
+    for _ in range(ROUNDS):
+        tasks = ready_tasks([scheduled(app, is_serial=True)] * 6)
+
+        in_threads(*(partial(claim, task, now=DUE) for task in tasks))
+
+        assert running(tasks) == 1
+
+
+def test_a_task_expires_or_runs_and_never_both(app: App) -> None:
+    """I14."""
+    for _ in range(ROUNDS):
+        job = scheduled(app, expire_after=timedelta(seconds=60))
+        tick(DUE)
+        task = task_of(job, DUE)
+
+        in_threads(
+            partial(claim, task, now=DUE),
+            partial(planner.expire_due, now=DUE + timedelta(seconds=60)),
+        )
+
+        task.refresh_from_db()
+        attempts = Attempt.objects.filter(task=task).count()
+        assert (S(task.status), attempts) in {(S.RUNNING, 1), (S.FAILED, 0)}
+
+
+def test_a_dependency_is_dropped_while_the_other_upstream_ends(app: App) -> None:
+    """D-37, D-58: neither the edit nor the end may rely on the other to look again."""
+    for _ in range(ROUNDS):
+        ends, never = scheduled(app), scheduled(app)
+        dependent = scheduled(app, dependencies=(after(ends), after(never)))
+        tick(DUE)
+        attempt = begin(task_of(ends, DUE), now=DUE)
+        drop = DependencyEdit(mode=Edit.DELETE, upstream_id=never.pk)
+
+        def edit(job: Job = dependent, drop: DependencyEdit = drop) -> None:
+            set_dependencies(job.pk, [drop], app=job.app, user=ANN, now=DUE)
+            planner.process_events(now=DUE)
+
+        in_threads(partial(finish, attempt), edit)
+
+        assert status_of(task_of(dependent, DUE)) is S.READY
+        assert not Event.objects.filter(processed_at=None).exists()
+
+
+def test_two_edits_that_close_a_cycle_together_are_not_both_accepted(app: App) -> None:
+    """D-39."""
+    for _ in range(ROUNDS):
+        one, other = scheduled(app), scheduled(app)
+
+        def is_accepted(job: Job, upstream: Job) -> bool:
+            try:
+                set_dependencies(job.pk, [after(upstream)], app=job.app, user=ANN, now=DUE)
+            except SentinelError:
+                return False
+            return True
+
+        accepted = in_threads(partial(is_accepted, one, other), partial(is_accepted, other, one))
+
+        assert sorted(accepted) == [False, True]
+        assert DependencyEntry.objects.filter(job__in=[one, other]).count() == 1
+
+
+def test_the_same_name_opened_twice_is_one_task(app: App) -> None:
+    """X-2: the constraint decides, not the locks."""
+    for _ in range(ROUNDS):
+        job = scheduled(app)
+        opening = Opening(job=job, due_at=DUE, status=S.READY)
+
+        in_threads(*(partial(transitions.open_tasks, [opening], now=DUE) for _ in range(4)))
+
+        assert Task.objects.filter(job=job, kind=TaskKind.SCHEDULE).count() == 1
