@@ -18,11 +18,13 @@ from typing import Any, TypeVar
 from celery.beat import Service
 from celery.signals import beat_init
 from django.db import InterfaceError, OperationalError, connection
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from sentinel_project import clock
 from tasks_app import planner, rescuer, schedulers, wakeup
-from tasks_app.celery_tasks import RINGER
+from tasks_app.celery_tasks import RINGER, SWEEP
+from tasks_app.rules.steadiness import JUMP, Steadiness
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ _LONGEST_SLEEP = timedelta(seconds=1)
 #: Keeps a pass that cannot do what is due from spinning.
 _SHORTEST_SLEEP = timedelta(milliseconds=10)
 _RESCUE_EVERY = timedelta(seconds=3)
+_REASONS_EVERY = timedelta(seconds=2)
 _LONGEST_PAUSE = timedelta(seconds=5)
 
 
@@ -48,21 +51,30 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         self._listener = wakeup.Listener()
         self._pacer = Pacer()
         self._rescuer = rescuer.Rescuer()
+        self._steadiness = Steadiness(clock.now(), clock.monotonic())
         self._has_lease = False
         self._pause = _SHORTEST_SLEEP
         self._is_database_lost = False
         self._is_stopping = False
         self._is_asleep = False
 
+    def setup_schedule(self) -> None:
+        """Enter the housekeeping once; from then on it is edited and switched in the admin."""
+        super().setup_schedule()
+        every, _ = IntervalSchedule.objects.get_or_create(every=10, period=IntervalSchedule.MINUTES)
+        PeriodicTask.objects.get_or_create(name=SWEEP, defaults={"task": SWEEP, "interval": every})
+
     def tick(self, *_: Any, **__: Any) -> float:
         """Do all that is due, then sleep until the next instant or a commit that signalled."""
         self._listener.mark()
         self._is_database_lost = False
         now = clock.now()
-        next_at = self._try("plan", lambda: planner.run_passes(now=now))
+        next_at = self._try("plan", lambda: self._plan(now))
         if self._pacer.is_time("rescue", _RESCUE_EVERY):
             self._try("rescue", lambda: self._rescuer.run_once(now=clock.now()))
         self._try("ring", lambda: RINGER.ring(now=clock.now()))
+        if self._pacer.is_time("reasons", _REASONS_EVERY):
+            self._try("reasons", lambda: planner.note_reasons(now=clock.now()))
         if self._pacer.is_time("beat", schedulers.BEAT_EVERY):
             self._try("beat", self._beat)
         if self._has_lease and self._pacer.is_time("periodic", _LONGEST_SLEEP):
@@ -86,6 +98,16 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
+
+    def _plan(self, now: datetime) -> datetime | None:
+        """Run the passes; a clock that jumped ahead opens nothing until it is proved (X-9)."""
+        is_steady = self._steadiness.is_steady(now, clock.monotonic())
+        if not is_steady:
+            confirmed = database_clock_agrees(now)
+            is_steady = self._steadiness.is_steady(now, clock.monotonic(), is_confirmed=confirmed)
+        if not is_steady:
+            logger.warning("clock.doubtful", extra={"now": now.isoformat()})
+        return planner.run_passes(now=now, opens=is_steady)
 
     def _try(self, name: str, work: Callable[[], T]) -> T | None:
         """Run a pass; whatever it raises is logged and must not keep the others from running.
@@ -128,6 +150,16 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
                 self._listener.wait(sleep_until(next_at, clock.now()).total_seconds())
         finally:
             self._is_asleep = False
+
+
+def database_clock_agrees(now: datetime) -> bool:
+    """Tell whether a database server, whose clock is another one, has the same time."""
+    if connection.vendor != "postgresql":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (theirs,) = cursor.fetchone()
+    return bool(abs(theirs - now) < JUMP)
 
 
 def sleep_until(next_at: datetime | None, now: datetime) -> timedelta:

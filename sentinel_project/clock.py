@@ -10,8 +10,12 @@ Clock = Callable[[], datetime]
 
 
 def now() -> datetime:
-    """Return the current instant, aware, in UTC."""
-    return datetime.now(UTC)
+    """Return the current instant, aware, in UTC, in whole milliseconds as on the wire (W-4).
+
+    A due time that is a now, of a one-off or a run-now, must be found again by what the wire shows.
+    """
+    instant = datetime.now(UTC)
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
 def monotonic() -> float:

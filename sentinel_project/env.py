@@ -1,4 +1,4 @@
-"""Typed readers of the environment: every setting an operator may turn goes through one of these."""
+"""Typed readers of the environment: every setting of an operator goes through one of these."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ ROOT_URLCONF = "sentinel_project.urls"
 WSGI_APPLICATION = "sentinel_project.wsgi.application"
 APPEND_SLASH = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
+# The admin's page of a job has a dozen fields for each expression and dependency.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 
 INSTALLED_APPS = [
     "unfold",
@@ -165,6 +166,9 @@ CELERY_EVENT_EXCHANGE = f"{BROKER_PREFIX}.events"
 CELERY_EVENT_QUEUE_PREFIX = f"{BROKER_PREFIX}.events"
 CELERY_BEAT_SCHEDULER = "sentinel_project.beat:Scheduler"
 CELERY_BEAT_SYNC_EVERY = 1  # another beat may take over at any moment
+
+#: Housekeeping's queue; every worker serves it.
+CELERY_TASK_DEFAULT_QUEUE = f"{BROKER_PREFIX}.control"
 
 # Sentinel
 SENTINEL_TIME_ZONE = env.text("SENTINEL_TIME_ZONE", "Asia/Shanghai")

@@ -16,10 +16,11 @@ from django.conf import settings
 
 from sentinel_project import broker, clock
 from sentinel_project.celery import app, queue_for
-from tasks_app import dispatcher, planner, runner
+from tasks_app import dispatcher, housekeeping, planner, runner
 
 logger = logging.getLogger(__name__)
 
+SWEEP = "sentinel.sweep"
 #: A longer wait is rung by beat (X-6): a message with a countdown sits in a worker's memory.
 _LONGEST_COUNTDOWN = timedelta(seconds=60)
 #: Goes through to the transport; those without confirms ignore it.
@@ -54,6 +55,12 @@ def trigger_dependents() -> None:
         RINGER.ring(now=clock.now())
     except Exception:
         logger.exception("dependents.not_triggered")
+
+
+@app.task(name=SWEEP)
+def sweep() -> None:
+    """Do the housekeeping, as django-celery-beat's table says when."""
+    housekeeping.sweep(now=clock.now())
 
 
 def publish(bell: dispatcher.Bell) -> None:

@@ -15,7 +15,7 @@ from celery.signals import celeryd_init, task_postrun, task_prerun, worker_proce
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from sentinel_project import broker, clock
+from sentinel_project import clock
 from sentinel_project.celery import app, queue_for
 from tasks_app import runner, workers
 from tasks_app.executors import containment
@@ -25,15 +25,11 @@ logger = logging.getLogger(__name__)
 
 @celeryd_init.connect
 def serve_own_groups(**_: Any) -> None:
-    """Consume the queues of SENTINEL_WORKER_GROUPS and no others (D-81)."""
-    for group_id in settings.SENTINEL_WORKER_GROUPS:
-        app.amqp.queues.add(queue_for(group_id))
-    app.amqp.queues.select(
-        [
-            broker.queue_name(settings.BROKER_PREFIX, group_id)
-            for group_id in settings.SENTINEL_WORKER_GROUPS
-        ]
-    )
+    """Consume the queues of SENTINEL_WORKER_GROUPS (D-81), and housekeeping's."""
+    own = [queue_for(group_id) for group_id in settings.SENTINEL_WORKER_GROUPS]
+    for queue in own:
+        app.amqp.queues.add(queue)
+    app.amqp.queues.select([*(queue.name for queue in own), settings.CELERY_TASK_DEFAULT_QUEUE])
 
 
 class Told:

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Q, QuerySet
 
 from jobs.models import App, Job
+from jobs.selectors import job_of
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
-from tasks_app.models import Attempt, Task
+from tasks_app.models import Attempt, SystemState, Task
 from tasks_app.rules.states import FINAL, TaskKind, TaskStatus
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,10 +36,26 @@ def tasks_of(app: App) -> QuerySet[Task]:
 
 def task_of(app: App, task_id: int) -> Task:
     """Return one task; an unknown id and another app's task are refused alike."""
-    task = tasks_of(app).filter(pk=task_id).first()
+    rows = tasks_of(app).select_related("job__app", "worker_group")
+    task = rows.filter(pk=task_id).first()
     if task is None:
         raise NotFound(f"no task {task_id}")
     return task
+
+
+def run_of(
+    app: App, *, task_id: int | None, job_id: int | None, due_at: datetime | None
+) -> tuple[Job, datetime, Task | None]:
+    """Return a run by its task, or by job and due time; None: it has no task (yet)."""
+    if task_id is not None:
+        found = task_of(app, task_id)
+        return found.job, found.due_at, found
+    assert job_id is not None
+    assert due_at is not None
+    job = job_of(app, job_id)
+    rows = job.tasks.filter(kind__in=[TaskKind.SCHEDULE.value, TaskKind.TEMP.value])
+    task = rows.select_related("job__app", "worker_group").filter(due_at=due_at).first()
+    return (job, due_at, None) if task is None else (task.job, due_at, task)
 
 
 def only_task_of(job: Job) -> Task:
@@ -97,3 +114,8 @@ def attempt_of(task: Task, number: int) -> Attempt | None:
         count = f"after {task.attempt_count} attempts" if task.attempt_count else "without one"
         raise Refused(f"no attempt {number}: {ended} {count}")
     return attempt
+
+
+def system_state() -> SystemState:
+    """Return the one row of the whole-system pause."""
+    return SystemState.objects.get(pk=1)

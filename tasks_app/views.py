@@ -1,11 +1,33 @@
-"""/api/task/…: look at tasks, kill and retry them."""
+"""/api/task/… and /api/system/…: look at tasks, act on them, and pause the whole system."""
 
 from __future__ import annotations
 
 from jobs.endpoint import Call, Endpoint, Mutation
+from jobs.models import App
+from jobs.serializers import RelationType
+from sentinel_project.errors import Refused
 from sentinel_project.wire.envelope import Reply
-from tasks_app import selectors, serializers, services
-from tasks_app.serializers import TaskRef, TaskRefParams, TaskRefs, TaskRefsParams
+from tasks_app import explain, relations, selectors, serializers, services
+from tasks_app.serializers import (
+    ForceStatus,
+    ForceStatusParams,
+    NoParams,
+    Nothing,
+    RerunJobs,
+    RerunParams,
+    Run,
+    RunParams,
+    SetSystem,
+    SetSystemParams,
+    SystemSwitch,
+    TaskRef,
+    TaskRefParams,
+    TaskRefs,
+    TaskRefsParams,
+    TaskRelation,
+    TaskRelationParams,
+)
+from tasks_app.timeline import timeline
 
 
 class TaskStatusView(Endpoint):
@@ -25,6 +47,41 @@ class TaskView(Endpoint):
     def handle(self, call: Call, params: TaskRef) -> object:
         task = selectors.task_of(call.app, params.task_id)
         return serializers.whole(task, selectors.attempts_of(task))
+
+
+class TaskRelationView(Endpoint):
+    """/api/task/queryRelation: which tasks it waits for, or which wait for it."""
+
+    params = TaskRelationParams
+
+    def handle(self, call: Call, params: TaskRelation) -> object:
+        task = selectors.task_of(call.app, params.task_id)
+        is_up = params.relation is RelationType.UPSTREAM
+        follow = relations.upstream_tasks if is_up else relations.dependent_tasks
+        return serializers.related(follow(task, app=call.app))
+
+
+class ExplainView(Endpoint):
+    """/api/task/explain: what a run has passed, what blocks it, what would help (D-70)."""
+
+    params = RunParams
+
+    def handle(self, call: Call, params: Run) -> object:
+        job, due_at, task = selectors.run_of(
+            call.app, task_id=params.task_id, job_id=params.job_id, due_at=params.due_at
+        )
+        gates = explain.explain(job, due_at, task, now=call.now)
+        return serializers.explained(job, due_at, task, gates)
+
+
+class TimelineView(Endpoint):
+    """/api/task/timeline: what happened to a task, in order (D-74)."""
+
+    params = TaskRefParams
+
+    def handle(self, call: Call, params: TaskRef) -> object:
+        task = selectors.task_of(call.app, params.task_id)
+        return serializers.timeline(task, timeline(task))
 
 
 class KillView(Mutation):
@@ -47,3 +104,89 @@ class RetryView(Mutation):
         ids = tuple(dict.fromkeys(params.task_ids))
         answers = services.retry_tasks(ids, app=call.app, user=call.user, now=call.now)
         return serializers.answers(answers)
+
+
+class RemoveView(Mutation):
+    """/api/task/remove: take tasks out, each for itself; they count as done (D-54)."""
+
+    params = TaskRefsParams
+
+    def handle(self, call: Call, params: TaskRefs) -> Reply:
+        ids = tuple(dict.fromkeys(params.task_ids))
+        answers = services.remove_tasks(ids, app=call.app, user=call.user, now=call.now)
+        return serializers.answers(answers)
+
+
+class RerunView(Mutation):
+    """/api/task/rerun: due times once more, as a batch, or how that would look (D-51)."""
+
+    params = RerunParams
+
+    def handle(self, call: Call, params: RerunJobs) -> object:
+        ids = tuple(dict.fromkeys(params.job_ids))
+        plan = services.plan_rerun(
+            ids,
+            params.start,
+            params.end,
+            app=call.app,
+            now=call.now,
+            with_dependents=params.with_dependents,
+        )
+        if params.is_dry_run:
+            return serializers.rerun_plan(plan)
+        batch, task_ids = services.rerun(
+            ids,
+            params.start,
+            params.end,
+            app=call.app,
+            user=call.user,
+            now=call.now,
+            with_dependents=params.with_dependents,
+        )
+        return serializers.batch(batch, task_ids, cut_at=plan.cut_at)
+
+
+class ForceStatusView(Mutation):
+    """/api/task/modify/status: set a task to SUCCESS or FAILED by hand (D-52)."""
+
+    params = ForceStatusParams
+
+    def handle(self, call: Call, params: ForceStatus) -> object:
+        _need_admin(call.app)
+        services.force_status(
+            params.task_id,
+            params.status,
+            app=call.app,
+            user=call.user,
+            reason=params.reason,
+            now=call.now,
+        )
+        return serializers.status(selectors.task_of(call.app, params.task_id))
+
+
+class SystemStatusView(Endpoint):
+    """/api/system/status/get: whether the whole system is paused."""
+
+    params = NoParams
+
+    def handle(self, call: Call, params: Nothing) -> object:
+        _need_admin(call.app)
+        return serializers.system(selectors.system_state())
+
+
+class SetSystemStatusView(Mutation):
+    """/api/system/status/set: pause everything, or resume it (D-60)."""
+
+    params = SetSystemParams
+
+    def handle(self, call: Call, params: SetSystem) -> object:
+        _need_admin(call.app)
+        is_paused = params.status is SystemSwitch.PAUSED
+        services.set_system_paused(is_paused, user=call.user, now=call.now)
+        return serializers.system(selectors.system_state())
+
+
+def _need_admin(app: App) -> None:
+    """Refuse before anything is looked up, so that the answer tells nothing."""
+    if not app.is_admin:
+        raise Refused("only ADMIN apps may do this")

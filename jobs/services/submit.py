@@ -21,6 +21,28 @@ from tasks_app import transitions, wakeup
 from tasks_app.rules.states import TaskKind, TaskStatus
 from tasks_app.transitions import Opening
 
+#: What a job takes over from its submission unchanged.
+_AS_THEY_ARE = (
+    "name",
+    "job_type",
+    "content",
+    "content_type",
+    "status",
+    "worker_group_id",
+    "department",
+    "priority",
+    "is_one_off",
+    "is_serial",
+    "active_from",
+    "active_until",
+    "expire_after",
+    "max_retries",
+    "retry_interval",
+    "timeout",
+    "misfire_policy",
+    "callback_url",
+)
+
 
 def submit_job(spec: JobSpec, *, app: App, user: str, now: datetime) -> Job:
     """Store a job of ``app`` and return it; a one-off without a schedule gets its task at once.
@@ -84,32 +106,15 @@ def _store(spec: JobSpec, owner: App, zone: ZoneInfo, user: str, now: datetime) 
     groups = "".join(f"{group}," for group in spec.biz_groups)
     job = Job.objects.create(
         app=owner,
-        name=spec.name,
-        job_type=spec.job_type,
-        content=spec.content,
-        content_type=spec.content_type,
         extra=dict(spec.extra),
-        status=spec.status,
-        worker_group_id=spec.worker_group_id,
-        department=spec.department,
         biz_groups=f",{groups}" if groups else "",
-        priority=spec.priority,
-        is_one_off=spec.is_one_off,
-        is_serial=spec.is_serial,
-        active_from=spec.active_from,
-        active_until=spec.active_until,
-        expire_after=spec.expire_after,
-        max_retries=spec.max_retries,
-        retry_interval=spec.retry_interval,
-        timeout=spec.timeout,
-        misfire_policy=spec.misfire_policy,
         time_zone=zone.key,
-        callback_url=spec.callback_url,
         created_by=user,
         created_at=now,
         updated_at=now,
         floor_at=now,
         paused_at=now if spec.status is JobStatus.PAUSED else None,
+        **{name: getattr(spec, name) for name in _AS_THEY_ARE},
     )
     DependencyEntry.objects.bulk_create(
         DependencyEntry(

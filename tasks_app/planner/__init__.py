@@ -8,12 +8,27 @@ from tasks_app.dispatcher import next_ready
 from tasks_app.planner.events import process_events
 from tasks_app.planner.expiry import expire_due, next_expiry
 from tasks_app.planner.opening import next_due, open_due
+from tasks_app.planner.reasons import note_reasons
 
-__all__ = ["expire_due", "next_due", "next_expiry", "open_due", "process_events", "run_passes"]
+__all__ = [
+    "expire_due",
+    "next_due",
+    "next_expiry",
+    "note_reasons",
+    "open_due",
+    "process_events",
+    "run_passes",
+]
 
 
-def run_passes(*, now: datetime) -> datetime | None:
-    """Run one tick's passes in their order; return the next instant that something is due."""
+def run_passes(*, now: datetime, opens: bool = True) -> datetime | None:
+    """Run one tick's passes in their order; return the next instant that something is due.
+
+    ``opens=False``: the clock is not to be believed, so no slot is opened and nothing expires.
+    """
+    if not opens:
+        process_events(now=now)
+        return None
     open_due(now=now)
     process_events(now=now)
     expire_due(now=now)

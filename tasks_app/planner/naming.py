@@ -11,7 +11,7 @@ from jobs.models import Job
 from jobs.rules.enums import GapReason, JobStatus
 from tasks_app import transitions
 from tasks_app.models import Gap, Task
-from tasks_app.planner.opening import ends_before_floor
+from tasks_app.planner.plans import ends_before_floor
 from tasks_app.rules.states import DONE, TaskKind
 from tasks_app.transitions import Opening
 

@@ -1,4 +1,4 @@
-"""The arithmetic of leases and rings (3-execution.md 2 and 3): every span, and how they must fit."""
+"""The arithmetic of leases and rings (3-execution.md 2 and 3): the spans, and how they fit."""
 
 from __future__ import annotations
 

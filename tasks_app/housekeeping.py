@@ -1,0 +1,43 @@
+"""Housekeeping: rows that have done their work leave, in batches, so that hot tables stay small.
+
+Tasks, attempts and what they printed are never touched here.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db.models import Model, QuerySet
+
+from jobs.models import RequestRecord
+from tasks_app.models import Event, Worker
+
+logger = logging.getLogger(__name__)
+
+BATCH = 1000
+#: Processed events are of use to whoever asks what happened lately.
+_EVENTS_AFTER = timedelta(days=1)
+#: Far beyond the window in which a token, and so a request, can be repeated (W-13).
+_ANSWERS_AFTER = timedelta(days=1)
+_WORKERS_AFTER = timedelta(days=7)
+
+
+def sweep(*, now: datetime) -> int:
+    """Delete what nobody asks for any more; return how many rows that were."""
+    gone = (
+        _delete(Event.objects.filter(processed_at__lt=now - _EVENTS_AFTER))
+        + _delete(RequestRecord.objects.filter(created_at__lt=now - _ANSWERS_AFTER))
+        + _delete(Worker.objects.filter(beat_at__lt=now - _WORKERS_AFTER))
+    )
+    logger.info("housekeeping.swept", extra={"rows": gone})
+    return gone
+
+
+def _delete(rows: QuerySet[Model]) -> int:
+    """Delete in short transactions, so that nobody waits for a long one."""
+    gone = 0
+    while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        rows.model._default_manager.filter(pk__in=ids).delete()
+        gone += len(ids)
+    return gone

@@ -1,0 +1,108 @@
+"""A READY task that does not start says why, in its stored reason (1-domain.md 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from jobs.models import App, Job, WorkerGroup
+from jobs.rules.enums import JobStatus
+from tasks_app import planner
+from tasks_app.models import SystemState, Task, Worker
+from tasks_app.rules.states import Reason, TaskStatus
+from tests.builders import make_task
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def task(now: datetime) -> Task:
+    return make_task(due_at=now - timedelta(minutes=1))
+
+
+@pytest.fixture
+def worker(now: datetime) -> Worker:
+    worker = Worker.objects.create(
+        name="w1", host="h", pid=1, pool="prefork", slots=1, started_at=now, beat_at=now
+    )
+    worker.groups.add(1)
+    return worker
+
+
+def pause_job(task: Task) -> None:
+    Job.objects.filter(pk=task.job_id).update(status=JobStatus.PAUSED)
+
+
+def pause_system(task: Task) -> None:
+    SystemState.objects.filter(pk=1).update(is_paused=True)
+
+
+def disable_app(task: Task) -> None:
+    App.objects.filter(pk=task.job.app_id).update(is_enabled=False)
+
+
+def fill_app(task: Task) -> None:
+    App.objects.filter(pk=task.job.app_id).update(max_concurrency=1)
+    make_task(TaskStatus.RUNNING, job=task.job)
+
+
+def run_another_of_a_serial_job(task: Task) -> None:
+    Job.objects.filter(pk=task.job_id).update(is_serial=True)
+    make_task(TaskStatus.RUNNING, job=task.job)
+
+
+def disable_group(task: Task) -> None:
+    WorkerGroup.objects.filter(pk=1).update(is_enabled=False)
+
+
+def lose_the_worker(task: Task) -> None:
+    Worker.objects.update(beat_at=task.due_at - timedelta(hours=1))
+
+
+def nothing(task: Task) -> None:
+    """Leave it: it merely queues."""
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        (pause_job, Reason.JOB_PAUSED),
+        (pause_system, Reason.SYSTEM_PAUSED),
+        (disable_app, Reason.APP_DISABLED),
+        (fill_app, Reason.APP_LIMIT),
+        (run_another_of_a_serial_job, Reason.SERIAL_OVERLAP),
+        (disable_group, Reason.GROUP_DISABLED),
+        (lose_the_worker, Reason.NO_WORKER),
+        (nothing, Reason.QUEUED),
+    ],
+)
+def test_a_ready_task_says_what_keeps_it(
+    task: Task, worker: Worker, now: datetime, trouble: Callable[[Task], None], reason: Reason
+) -> None:
+    trouble(task)
+
+    planner.note_reasons(now=now)
+
+    task.refresh_from_db()
+    assert task.reason == reason
+    assert task.reason_text
+
+
+def test_the_same_verdict_is_noted_once(task: Task, worker: Worker, now: datetime) -> None:
+    planner.note_reasons(now=now)
+    planner.note_reasons(now=now + timedelta(seconds=2))
+
+    assert task.notes.count() == 1
+
+
+def test_a_task_that_waits_out_its_retry_interval_keeps_that_reason(now: datetime) -> None:
+    task = make_task(
+        ready_at=now + timedelta(seconds=30), reason=Reason.RETRY_WAIT, reason_text="next in 30 s"
+    )
+
+    planner.note_reasons(now=now)
+
+    task.refresh_from_db()
+    assert task.reason == Reason.RETRY_WAIT
