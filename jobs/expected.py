@@ -19,9 +19,10 @@ from jobs.rules.offsets import shift, truncate, window
 from jobs.rules.windows import Window
 from sentinel_project import prepared
 from tasks_app.models import Gap, Task
-from tasks_app.rules.states import DONE, TaskKind, TaskStatus
+from tasks_app.rules.states import DONE, Reason, TaskKind, TaskStatus
 
 _DECISIONS = [reason.value for reason in GapReason if not reason.is_loss]
+_REMOVED_BY_OPERATOR = {Reason.REMOVED_BY_USER, Reason.SKIPPED_BY_USER}
 _EPSILON = timedelta(microseconds=1)
 
 
@@ -36,6 +37,11 @@ class ExpectedRun:
     @property
     def is_done(self) -> bool:
         return self.status in DONE
+
+    @property
+    def names(self) -> bool:
+        """Tell whether it can name a dependent's run: not if no operator removed it (D-36)."""
+        return self.status is not TaskStatus.REMOVED or self.reason in _REMOVED_BY_OPERATOR
 
 
 class Expectations:
@@ -172,8 +178,9 @@ class Expectations:
         return max((due for due in latest if due is not None), default=None)
 
     def _dues(self, job_id: int, span: Window) -> list[datetime]:
-        """Return the due times of expected runs in ``span``, a one-off's only if it lies there."""
-        return [run.due_at for run in self.runs(job_id, span) if span.contains(run.due_at)]
+        """Return the due times of runs in ``span`` that can name, a one-off's if it lies there."""
+        runs = self.runs(job_id, span)
+        return [run.due_at for run in runs if run.names and span.contains(run.due_at)]
 
     def _bounds(self, job: Job, floor: datetime, span: Window) -> Window:
         """Cut ``span`` to where the job owes runs: from its floor on, inside its active window."""

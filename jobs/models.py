@@ -113,6 +113,8 @@ class Job(models.Model):
     created_by = models.CharField(max_length=256, blank=True, default="")
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
+    #: The end of the active window was noticed, and whoever waits for the job was told (D-35).
+    is_over_noted = models.BooleanField(default=False)
     #: Another one after every edit of the job, its schedule or its dependencies.
     revision = models.BigIntegerField(default=new_revision)
     #: Nothing before it is ever caught up: created, or left DISABLED (D-23).
@@ -137,6 +139,13 @@ class Job(models.Model):
                 | Q(active_from__lte=F("active_until")),
                 name="job_active_window_in_order",
             ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["active_until"],
+                condition=Q(active_until__isnull=False, is_over_noted=False),
+                name="job_window_ending",
+            )
         ]
 
     def __str__(self) -> str:

@@ -60,9 +60,10 @@ def holding_gates(task: Task, expectations: Expectations, *, now: datetime) -> I
         case TaskKind.SCHEDULE | TaskKind.TEMP:
             for upstream in expectations.counting(facts):
                 yield dependency_gate(facts, upstream, task.due_at, expectations, now=now)
-            yield serial_gate(facts.job, task.due_at, expectations)
+            if task.kind == TaskKind.SCHEDULE:
+                yield serial_gate(facts.job, task.due_at, expectations)
         case TaskKind.MANUAL:
-            yield Gate(name="serial")
+            return
 
 
 # -- dependencies ------------------------------------------------------------------------------

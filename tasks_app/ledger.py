@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from jobs.expected import half_open
 from jobs.facts import Series
 from jobs.models import Job
-from jobs.rules.enums import GapReason
+from jobs.rules.enums import ExpressionKind, GapReason
 from jobs.rules.windows import Window
 from sentinel_project import prepared
 from tasks_app.models import Gap, SystemState, Task
-from tasks_app.rules.states import TaskKind, TaskStatus
+from tasks_app.rules.states import UNFINISHED, TaskKind, TaskStatus
 
 _BROKEN = [TaskStatus.FAILED.value, TaskStatus.KILLED.value]
 _LOSSES = [reason.value for reason in GapReason if reason.is_loss]
@@ -49,6 +49,19 @@ def loss_at(job_id: int, due_at: datetime) -> Gap | None:
     """Return the gap by loss that a due time lies in."""
     rows = Gap.objects.filter(job_id=job_id, reason__in=_LOSSES)
     return rows.filter(from_at__lte=due_at, to_at__gte=due_at).first()
+
+
+def delay_runs(job_id: int) -> QuerySet[Task]:
+    """Return the runs that a job's delays opened, those edited away included."""
+    rows = Task.objects.filter(job_id=job_id, kind=TaskKind.SCHEDULE.value)
+    is_delay = Q(opened_by_expression__kind=ExpressionKind.DELAY.value)
+    return rows.filter(is_delay | Q(opened_by_expression__isnull=True))
+
+
+def has_unfinished_delay(job_id: int) -> bool:
+    """Tell whether a run of a delay has not ended: at most one at a time (D-17)."""
+    unfinished = [status.value for status in UNFINISHED]
+    return delay_runs(job_id).filter(status__in=unfinished).exists()
 
 
 def running_of_job(job_id: int) -> QuerySet[Task]:

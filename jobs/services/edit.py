@@ -72,6 +72,8 @@ def edit_job(job_id: int, changes: Mapping[str, Any], *, app: App, user: str, no
         return job
     _refuse_problems(old, changed, job.app, now)
     _store(job, changed)
+    # First: what was parsed of the job before the edit must not answer for it any more.
+    touch(job, now=now)
     if changed.keys() & _MOVES_SLOTS:
         _move_cursors(job, old, "time_zone" in changed, now)
     if changed.keys() & _BINDS:
@@ -86,7 +88,6 @@ def edit_job(job_id: int, changes: Mapping[str, Any], *, app: App, user: str, no
         before={name: _shown(before[name]) for name in changed},
         after={name: _shown(changed[name]) for name in changed},
     )
-    touch(job, now=now)
     return job
 
 
@@ -109,9 +110,11 @@ def _refuse_problems(old: JobSpec, changed: Mapping[str, Any], owner: App, now: 
 def _store(job: Job, changed: Mapping[str, Any]) -> None:
     for name, value in changed.items():
         setattr(job, name, _column(name, value))
+    if "active_until" in changed:
+        job.is_over_noted = False
     try:
         with transaction.atomic():
-            job.save(update_fields=list(changed))
+            job.save(update_fields=[*changed, "is_over_noted"])
     except IntegrityError as error:
         # The name is the only thing that somebody else can have taken meanwhile.
         if "name" not in changed:

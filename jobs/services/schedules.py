@@ -14,14 +14,13 @@ from jobs import audit
 from jobs.expected import Expectations
 from jobs.facts import Facts, Series
 from jobs.models import App, Job, ScheduleExpression
-from jobs.rules.enums import Edit, GapReason
+from jobs.rules.enums import Edit, ExpressionKind, GapReason
 from jobs.rules.schedule import needs_anchor
 from jobs.rules.spec import ScheduleEdit
 from jobs.services import checks
 from jobs.services.edits import lock_graph, locked_job, touch
 from jobs.slots import first_slot, new_expression, next_slot
-from tasks_app import transitions
-from tasks_app.ledger import gap_of
+from tasks_app import ledger, transitions
 from tasks_app.models import SkipMark, Task
 from tasks_app.rules.states import Reason, TaskKind, TaskStatus
 
@@ -57,6 +56,8 @@ def set_schedule(
     old = Expectations().facts(job.pk)
     for edit in edits:
         _apply(job, edit, present, now)
+    if ledger.has_unfinished_delay(job.pk):
+        job.expressions.filter(kind=ExpressionKind.DELAY).update(next_due_at=None)
     touch(job, now=now)
     checks.check_graph(job, now=now)
     SkipMark.objects.filter(job=job, due_at__gt=now).delete()
@@ -145,4 +146,4 @@ def _skip(job: Job, series: Sequence[Series], slot: datetime, now: datetime) -> 
     for one in series:
         cursor = ScheduleExpression.objects.filter(pk=one.id, next_due_at=slot)
         if cursor.update(next_due_at=next_slot(job, one.schedule, slot)):
-            gap_of(job, one, [slot], GapReason.EDITED, now).save(force_insert=True)
+            ledger.gap_of(job, one, [slot], GapReason.EDITED, now).save(force_insert=True)

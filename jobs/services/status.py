@@ -30,7 +30,7 @@ def set_status(job_id: int, status: JobStatus, *, app: App, user: str, now: date
     if before is status:
         return job
     job.status = status
-    if status is JobStatus.PAUSED:
+    if status is JobStatus.PAUSED and job.paused_at is None:
         job.paused_at = now
     if before is JobStatus.DISABLED and status is not JobStatus.TRASHED:
         _raise_floor(job, now)

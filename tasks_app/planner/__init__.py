@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tasks_app.dispatcher import next_ready
+from tasks_app.planner.endings import next_end, note_ended_windows
 from tasks_app.planner.events import process_events
 from tasks_app.planner.expiry import expire_due, next_expiry
 from tasks_app.planner.opening import next_due, open_due
@@ -13,7 +14,9 @@ from tasks_app.planner.reasons import note_reasons
 __all__ = [
     "expire_due",
     "next_due",
+    "next_end",
     "next_expiry",
+    "note_ended_windows",
     "note_reasons",
     "open_due",
     "process_events",
@@ -30,7 +33,8 @@ def run_passes(*, now: datetime, opens: bool = True) -> datetime | None:
         process_events(now=now)
         return None
     open_due(now=now)
+    note_ended_windows(now=now)
     process_events(now=now)
     expire_due(now=now)
-    instants = (next_due(now=now), next_expiry(), next_ready(now=now))
+    instants = (next_due(now=now), next_end(), next_expiry(), next_ready(now=now))
     return min((instant for instant in instants if instant is not None), default=None)

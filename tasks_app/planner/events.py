@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from jobs.expected import Expectations
-from jobs.models import DependencyEntry, Job
+from jobs.models import DependencyEntry, Job, ScheduleExpression
 from sentinel_project import prepared
 from tasks_app.models import Event, Task
 from tasks_app.planner import delays, naming
@@ -69,8 +69,23 @@ def _carry(event: Event, now: datetime) -> None:
 
 
 def _concerned(event: Event) -> list[int]:
-    """Return the job of the event and its dependents, in the order in which they are locked."""
-    return sorted({event.job_id, *_dependents(event.job_id)})
+    """Return the job of the event and its dependents, in the order in which they are locked.
+
+    A job without a schedule has the runs that its upstreams give it (D-33): when the job changed,
+    and not merely one of its tasks, whoever depends on such a dependent is concerned too.
+    """
+    found = {event.job_id, *_dependents(event.job_id)}
+    border = found - {event.job_id} if event.task_id is None else set()
+    while border:
+        passing_on = [job_id for job_id in border if not _has_schedule(job_id)]
+        border = {job_id for passed in passing_on for job_id in _dependents(passed)} - found
+        found |= border
+    return sorted(found)
+
+
+@prepared.select
+def _has_schedule(job_id: int) -> QuerySet[ScheduleExpression, int]:
+    return ScheduleExpression.objects.filter(job_id=job_id).values_list("pk", flat=True)[:1]
 
 
 @prepared.select
@@ -96,11 +111,10 @@ def _look_at(job_ids: list[int], event: Event, now: datetime) -> None:
     expectations.take(jobs)
     for job_id in job_ids:
         facts = expectations.facts(job_id)
-        if facts.is_named:
-            if ended is not None and job_id != event.job_id:
-                naming.name_runs(facts, ended, expectations, now=now)
-            elif ended is None and job_id == event.job_id:
-                naming.name_since_pause(facts, expectations, now=now)
+        if ended is None and job_id == event.job_id:
+            naming.name_since_pause(facts, expectations, now=now)
+        elif ended is not None and job_id != event.job_id and facts.is_named:
+            naming.name_runs(facts, ended, expectations, now=now)
         if job_id == event.job_id and facts.delays:
             delays.restart(facts)
     release_waiting(job_ids, expectations, now=now, ended=ended)

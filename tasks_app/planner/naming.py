@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from jobs.expected import Expectations
+from jobs.expected import Expectations, ExpectedRun
 from jobs.facts import Facts, naming_of
 from jobs.models import Job
 from jobs.rules.enums import GapReason, JobStatus
 from tasks_app import transitions
 from tasks_app.models import Gap, Task
 from tasks_app.planner.plans import ends_before_floor
-from tasks_app.rules.states import DONE, TaskKind
+from tasks_app.rules.states import TaskKind, TaskStatus
 from tasks_app.transitions import Opening
 
-_DONE = [status.value for status in DONE]
 _NAMING_KINDS = [TaskKind.SCHEDULE.value, TaskKind.TEMP.value]
 
 
 def name_runs(facts: Facts, ended: Task, expectations: Expectations, *, now: datetime) -> None:
     """Open the run that a done task of an upstream names, once (the unique key decides)."""
-    is_done = ended.kind in _NAMING_KINDS and ended.status in DONE
-    if is_done and facts.job.status == JobStatus.ACTIVE:
+    if facts.job.status == JobStatus.ACTIVE and _names(ended):
         _open(facts, [ended], expectations, now)
 
 
@@ -31,10 +29,17 @@ def name_since_pause(facts: Facts, expectations: Expectations, *, now: datetime)
     job = facts.job
     if job.status != JobStatus.ACTIVE or job.paused_at is None:
         return
-    upstreams = [upstream.job_id for upstream in naming_of(expectations.counting(facts))]
-    done = Task.objects.filter(job_id__in=upstreams, kind__in=_NAMING_KINDS, status__in=_DONE)
-    _open(facts, done.filter(ended_at__gte=job.paused_at), expectations, now)
+    if facts.is_named:
+        upstreams = [upstream.job_id for upstream in naming_of(expectations.counting(facts))]
+        ended = Task.objects.filter(job_id__in=upstreams, ended_at__gte=job.paused_at)
+        _open(facts, filter(_names, ended), expectations, now)
     Job.objects.filter(pk=job.pk).update(paused_at=None)
+
+
+def _names(ended: Task) -> bool:
+    """Tell whether a task is a run that names: done, and removed by nobody but an operator."""
+    run = ExpectedRun(ended.due_at, TaskStatus(ended.status), ended.reason)
+    return ended.kind in _NAMING_KINDS and run.is_done and run.names
 
 
 def _open(facts: Facts, done: Iterable[Task], expectations: Expectations, now: datetime) -> None:
@@ -59,10 +64,12 @@ def _open(facts: Facts, done: Iterable[Task], expectations: Expectations, now: d
 
 def _leave_gap(job: Job, due: datetime, now: datetime) -> None:
     reason = GapReason.NO_UPSTREAM_YET.value
-    Gap.objects.get_or_create(
+    _, is_new = Gap.objects.get_or_create(
         job=job,
         from_at=due,
         to_at=due,
         reason=reason,
         defaults={"count": 1, "created_at": now},
     )
+    if is_new:
+        transitions.leave_event(job, now=now)

@@ -38,12 +38,14 @@ def open_due(*, now: datetime) -> int:
         if ledger.is_system_paused():
             break
         try:
-            done = _open_batch(job_ids, now)
+            done, has_more = _open_batch(job_ids, now)
         except Exception:
             logger.exception("planner.batch_failed", extra={"jobs": len(job_ids)})
-            done = sum(_open_alone(job_id, now) for job_id in job_ids)
+            done, has_more = len(job_ids), False
+            for job_id in job_ids:
+                _open_alone(job_id, now)
         opened += done
-        if done < BATCH:
+        if done < BATCH and not has_more:
             break
     return opened
 
@@ -74,8 +76,8 @@ def _due_jobs(now: datetime) -> QuerySet[ScheduleExpression, int]:
 
 
 @transaction.atomic
-def _open_batch(job_ids: Sequence[int], now: datetime) -> int:
-    """Plan what nobody else is planning right now; return how many jobs that were."""
+def _open_batch(job_ids: Sequence[int], now: datetime) -> tuple[int, bool]:
+    """Plan what nobody else is planning; return how many jobs that were, and if more is due."""
     jobs = _locked(job_ids)
     expectations = Expectations()
     expectations.take(jobs)
@@ -87,7 +89,7 @@ def _open_batch(job_ids: Sequence[int], now: datetime) -> int:
     waiting = [o.job.pk for o in plan.openings if o.status is TaskStatus.WAITING]
     if waiting:
         release_waiting(sorted(set(waiting)), expectations, now=now)
-    return len(jobs)
+    return len(jobs), plan.has_more
 
 
 @prepared.select
@@ -96,15 +98,14 @@ def _locked(job_ids: Sequence[int]) -> QuerySet[Job]:
     return rows.filter(pk__in=job_ids, status=JobStatus.ACTIVE.value).order_by("pk")
 
 
-def _open_alone(job_id: int, now: datetime) -> int:
+def _open_alone(job_id: int, now: datetime) -> None:
     """Plan one job by itself; if that fails its due expressions are set aside (X-9)."""
     try:
-        return _open_batch([job_id], now)
+        _open_batch([job_id], now)
     except Exception as error:
         logger.exception("planner.job_failed", extra={"job_id": job_id})
         rows = ScheduleExpression.objects.filter(job_id=job_id, next_due_at__lte=now)
         rows.update(next_due_at=None, fault=f"{type(error).__name__}: {error}"[:1000])
-        return 1
 
 
 def _due_cursors(jobs: Sequence[Job], now: datetime) -> dict[int, dict[int, datetime]]:
@@ -134,4 +135,8 @@ def _write(plan: Plan, now: datetime) -> None:
         ScheduleExpression.objects.filter(job_id__in=plan.ended).update(next_due_at=None)
     plan.openings = [o for o in plan.openings if o.expression_id in moved]
     transitions.open_tasks(plan.openings, now=now)
-    Gap.objects.bulk_create([gap for gap in plan.gaps if gap.expression_id in moved])
+    gaps = [gap for gap in plan.gaps if gap.expression_id in moved]
+    Gap.objects.bulk_create(gaps)
+    # What is left out by decision is expected no more: whoever waited for it may go (D-23).
+    for job in {gap.job_id: gap.job for gap in gaps}.values():
+        transitions.leave_event(job, now=now)

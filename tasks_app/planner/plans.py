@@ -21,10 +21,9 @@ from jobs.rules.enums import GapReason, MisfirePolicy
 from jobs.rules.offsets import window
 from jobs.slots import next_slot
 from sentinel_project import prepared
-from tasks_app.ledger import gap_of
+from tasks_app import ledger
 from tasks_app.models import Gap, SkipMark
-from tasks_app.planner import delays
-from tasks_app.rules.catchup import Decision, Missed, Slot, decide
+from tasks_app.rules.catchup import Decision, Missed, Slot, decide, gaps_of, old_reasons
 from tasks_app.rules.states import Reason, TaskKind, TaskStatus
 from tasks_app.transitions import Opening
 
@@ -42,6 +41,8 @@ class Plan:
     cursors: list[tuple[int, datetime, datetime | None]] = field(default_factory=list)
     #: One-offs that have their task: all of their expressions are over.
     ended: list[int] = field(default_factory=list)
+    #: Some expression has more slots than one pass takes.
+    has_more: bool = False
 
 
 def plan_job(
@@ -60,7 +61,8 @@ def plan_job(
         come = list(islice(coming, MAX_SLOTS + 1))
         if len(come) > MAX_SLOTS:
             come.pop()
-            capped.append(Missed(series.id, _reason_of_old(facts.job), tuple(come)))
+            capped += _old_gaps(facts.job, series.id, come, now)
+            plan.has_more = True
         else:
             slots += [Slot(due, series.id) for due in come if facts.job.is_active_at(due)]
         following = next_slot(facts.job, series.schedule, come[-1] if come else now)
@@ -85,13 +87,16 @@ def _plan_delays(
         if expression_id in cursors:
             due = cursors[expression_id]
             plan.cursors.append((expression_id, due, None))
-            if not delays.has_unfinished(expression_id):
-                decision.open.setdefault(due, expression_id)
+            if not ledger.has_unfinished_delay(facts.job.pk):
+                decision.open.setdefault(due, []).append(expression_id)
 
 
-def _reason_of_old(job: Job) -> GapReason:
-    is_kept = job.misfire_policy == MisfirePolicy.ALL
-    return GapReason.CAPPED if is_kept else GapReason.SKIPPED
+def _old_gaps(job: Job, expression_id: int, come: list[datetime], now: datetime) -> list[Missed]:
+    """Leave out a full pass of slots, none of which is among the newest (D-23)."""
+    slots = [due for due in come if job.is_active_at(due)]
+    policy = MisfirePolicy(job.misfire_policy)
+    reasons = old_reasons(slots, now=now, policy=policy, expire_after=job.expire_after)
+    return gaps_of(expression_id, reasons)
 
 
 def _plan_openings(
@@ -105,11 +110,12 @@ def _plan_openings(
     marks = _skip_marks(facts.job, decision.open)
     too_early: dict[int, list[datetime]] = {}
     status = TaskStatus.WAITING if upstreams or facts.job.is_serial else TaskStatus.READY
-    for due, expression_id in sorted(decision.open.items()):
+    for due, names in sorted(decision.open.items()):
         if any(ends_before_floor(facts, up, due, expectations) for up in upstreams):
-            too_early.setdefault(expression_id, []).append(due)
+            for expression_id in names:
+                too_early.setdefault(expression_id, []).append(due)
         elif due in marks:
-            plan.openings.append(_skipped(facts.job, due, expression_id, marks[due]))
+            plan.openings.append(_skipped(facts.job, due, names[0], marks[due]))
         else:
             plan.openings.append(
                 Opening(
@@ -117,7 +123,7 @@ def _plan_openings(
                     due_at=due,
                     status=status,
                     expires_at=facts.job.expires_at(due),
-                    expression_id=expression_id,
+                    expression_id=names[0],
                 )
             )
     for expression_id, dues in too_early.items():
@@ -127,7 +133,7 @@ def _plan_openings(
 
 def _plan_one_off(facts: Facts, decision: Decision, plan: Plan) -> None:
     """Open the first slot as the only task, and end the schedule (D-25)."""
-    for due, expression_id in sorted(decision.open.items())[:1]:
+    for due, names in sorted(decision.open.items())[:1]:
         status = TaskStatus.WAITING if facts.upstreams else TaskStatus.READY
         plan.openings.append(
             Opening(
@@ -136,7 +142,7 @@ def _plan_one_off(facts: Facts, decision: Decision, plan: Plan) -> None:
                 kind=TaskKind.TEMP,
                 status=status,
                 expires_at=facts.job.expires_at(due),
-                expression_id=expression_id,
+                expression_id=names[0],
             )
         )
         plan.ended.append(facts.job.pk)
@@ -156,7 +162,7 @@ def ends_before_floor(
 
 def _gap(facts: Facts, missed: Missed, now: datetime) -> Gap:
     series = next(series for series in facts.series if series.id == missed.expression_id)
-    return gap_of(facts.job, series, missed.due_at, missed.reason, now)
+    return ledger.gap_of(facts.job, series, missed.due_at, missed.reason, now)
 
 
 def _skip_marks(job: Job, dues: Iterable[datetime]) -> dict[datetime, SkipMark]:

@@ -31,9 +31,9 @@ class Missed:
 
 @dataclass(slots=True)
 class Decision:
-    """``open``: due time to the expression that opens it, ascending. ``missed``: the gaps."""
+    """``open``: due time to the expressions that name it, ascending. ``missed``: the gaps."""
 
-    open: dict[datetime, int] = field(default_factory=dict)
+    open: dict[datetime, list[int]] = field(default_factory=dict)
     missed: list[Missed] = field(default_factory=list)
 
 
@@ -50,16 +50,13 @@ def decide(
     Only slots older than ``grace`` are missed, and only those meet the policy; ``skip`` and
     ``last`` decide before expiry does.
     """
-    owners: dict[datetime, int] = {}
     by_due: dict[datetime, list[int]] = {}
     for slot in sorted(slots, key=lambda slot: (slot.due_at, slot.expression_id)):
-        owners.setdefault(slot.due_at, slot.expression_id)
         by_due.setdefault(slot.due_at, []).append(slot.expression_id)
-    missed = [due for due in owners if due < now - grace]
+    missed = [due for due in by_due if due < now - grace]
     reasons = _reasons(missed, now=now, policy=policy, expire_after=expire_after)
-    decision = Decision(open={due: owner for due, owner in owners.items() if due not in reasons})
-    decision.missed = _gaps(reasons, by_due)
-    return decision
+    opened = {due: names for due, names in by_due.items() if due not in reasons}
+    return Decision(opened, _gaps(reasons, by_due))
 
 
 def _reasons(
@@ -75,6 +72,19 @@ def _reasons(
             expired = _expired(missed, now, expire_after)
             fresh = [due for due in missed if due not in expired]
             return expired | dict.fromkeys(fresh[:-MAX_CAUGHT_UP], GapReason.CAPPED)
+
+
+def old_reasons(
+    slots: Sequence[datetime], *, now: datetime, policy: MisfirePolicy, expire_after: timedelta
+) -> dict[datetime, GapReason]:
+    """Return why none of ``slots`` is opened, which are all older than the newest that may be."""
+    if policy is not MisfirePolicy.ALL:
+        return dict.fromkeys(slots, GapReason.SKIPPED)
+    return dict.fromkeys(slots, GapReason.CAPPED) | _expired(slots, now, expire_after)
+
+
+def gaps_of(expression_id: int, reasons: dict[datetime, GapReason]) -> list[Missed]:
+    return _gaps(reasons, {due: [expression_id] for due in reasons})
 
 
 def _expired(

@@ -13,12 +13,12 @@ from typing import Any
 
 from django.conf import settings
 
-from jobs.models import App
+from jobs.models import DEFAULT_GROUP_ID, App
 from jobs.rules.enums import AppKind
 from jobs.services import submit_job
 from sentinel_project.errors import SentinelError
 from tasks_app import dispatcher, planner, runner, transitions
-from tasks_app.models import Attempt, Task
+from tasks_app.models import Attempt, Task, Worker
 from tasks_app.rules.states import AttemptStatus, Reason, TaskStatus
 from tasks_app.rules.timing import Lease
 from tasks_app.simulation.document import Action, Definition, Document
@@ -27,6 +27,7 @@ from tasks_app.simulation.labels import Labels
 
 USER = "simulation"
 WORKER = "simulation"
+UNLIMITED = 1_000_000
 
 
 class World:
@@ -39,6 +40,7 @@ class World:
         self.app = App.objects.create(
             name="simulation", kind=AppKind.ADMIN.value, sealed_key="", created_at=document.start
         )
+        self._register_worker()
         self.labels = Labels(document.zone)
         self.definitions: dict[str, Definition] = {}
         self.refused: list[dict[str, Any]] = []
@@ -48,6 +50,19 @@ class World:
         self._live: dict[int, Attempt] = {}
         self._actions = list(reversed(document.actions))
         self._jobs = sorted(document.jobs, key=lambda job: job.created, reverse=True)
+
+    def _register_worker(self) -> None:
+        """Enter a worker that is never silent: an outage is told, not guessed from its beats."""
+        worker = Worker.objects.create(
+            name=WORKER,
+            host=WORKER,
+            pid=0,
+            pool="virtual",
+            slots=self.document.slots or UNLIMITED,
+            started_at=self.document.start,
+            beat_at=self.document.until,
+        )
+        worker.groups.add(DEFAULT_GROUP_ID)
 
     def run(self) -> None:
         """Live from the start up to the end of the document, which is excluded."""
@@ -75,7 +90,12 @@ class World:
         self.definitions[job.label] = job
 
     def begin_outage(self, until: datetime) -> None:
-        """Lose what runs, and let nothing happen until it is over."""
+        """Lose what runs, and let nothing happen until it is over.
+
+        One that began inside another is over already.
+        """
+        if until <= self.now:
+            return
         running = Attempt.objects.filter(status=AttemptStatus.RUNNING.value).order_by("pk")
         found_lost_at = until + self.lease.length
         self._ends = [(found_lost_at, pk, "lost") for pk in running.values_list("pk", flat=True)]
@@ -97,11 +117,14 @@ class World:
 
     def _live_one_instant(self) -> None:
         self._end_attempts()
-        while self._submit_due() or self._act():
+        while self.now < self.document.until and (self._submit_due() or self._act()):
             pass
+        if self.now >= self.document.until:
+            return
         is_settled = False
         while not is_settled:
             planner.open_due(now=self.now)
+            planner.note_ended_windows(now=self.now)
             planner.process_events(now=self.now)
             if planner.expire_due(now=self.now):
                 continue
@@ -183,6 +206,7 @@ class World:
     def _next_instant(self) -> datetime | None:
         instants = [
             planner.next_due(now=self.now),
+            planner.next_end(),
             planner.next_expiry(),
             dispatcher.next_ready(now=self.now),
             self._ends[0][0] if self._ends else None,

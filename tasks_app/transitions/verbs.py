@@ -79,6 +79,8 @@ def force(task: Task, target: TaskStatus, *, user: str, text: str, now: datetime
             live, Ending(status=AttemptStatus.KILLED, reason=Reason.FORCED, text=words), now
         )
     sources = {source for source, targets in ALLOWED.items() if target in targets}
+    if target is TaskStatus.FAILED:
+        sources.add(TaskStatus.FAILED)  # no edge, but the word of whoever forces it counts
     moved = moves.end(task, target, Reason.FORCED, text, now, sources=sources)
     if moved:
         Task.objects.filter(pk=task.pk).update(fence=F("fence") + 1)
