@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from jobs.models import DEFAULT_GROUP_ID, App, Job
+from django.db.models import Min, Q, QuerySet
+
+from jobs.models import DEFAULT_GROUP_ID, App, DependencyEntry, Job
 from jobs.rules.enums import CommonStrategy, ContentType, ExpressionKind, JobStatus, MisfirePolicy
 from jobs.rules.spec import DependencyEdit, JobSpec, ScheduleEdit
-from sentinel_project.errors import NotFound
+from sentinel_project.errors import InvalidParameters, NotFound
+
+_MAX_DIGITS = 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs are meant: those that meet every filter that is given."""
+
+    job_id: int | None = None
+    name: str = ""
+    #: None: any but TRASHED.
+    status: JobStatus | None = None
+    job_type: str = ""
+    app_name: str = ""
+    worker_group_id: int | None = None
+    department: str | None = None
+    biz_group: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Some of the jobs, and where the next page starts; None: there is none."""
+
+    jobs: Sequence[Job]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A job that is reached over dependencies. ``job`` None: it is another app's."""
+
+    job_id: int
+    job: Job | None
+    depth: int
+    strategy: CommonStrategy
+    offset: str
 
 
 def jobs_of(app: App) -> QuerySet[Job]:
@@ -21,6 +61,90 @@ def job_of(app: App, job_id: int) -> Job:
     if job is None:
         raise NotFound(f"no job {job_id}")
     return job
+
+
+def jobs_like(app: App, wanted: JobFilter, *, now: datetime) -> QuerySet[Job]:
+    """Return the jobs that ``app`` may see and that meet the filter, newest first."""
+    meets = _status_is(wanted.status, now)
+    meets &= Q() if wanted.job_id is None else Q(pk=wanted.job_id)
+    meets &= Q(name__icontains=wanted.name) if wanted.name else Q()
+    meets &= Q(job_type=wanted.job_type) if wanted.job_type else Q()
+    meets &= Q(app__name=wanted.app_name) if wanted.app_name else Q()
+    meets &= Q() if wanted.worker_group_id is None else Q(worker_group_id=wanted.worker_group_id)
+    meets &= Q() if wanted.department is None else Q(department=wanted.department)
+    meets &= Q() if wanted.biz_group is None else Q(biz_groups__contains=f",{wanted.biz_group},")
+    return jobs_of(app).filter(meets).select_related("app").order_by("-pk")
+
+
+def _status_is(status: JobStatus | None, now: datetime) -> Q:
+    """Return the condition of a status as everyone reads it (D-1)."""
+    is_over = Q(active_until__isnull=False, active_until__lte=now)
+    if status is None:
+        return ~Q(status=JobStatus.TRASHED)
+    if status is JobStatus.TRASHED:
+        return Q(status=status)
+    if status is JobStatus.EXPIRED:
+        return is_over & ~Q(status=JobStatus.TRASHED)
+    return Q(status=status) & ~is_over
+
+
+def job_page(app: App, wanted: JobFilter, *, limit: int, cursor: str, now: datetime) -> JobPage:
+    """Return up to ``limit`` jobs, newest first, each with its next due time as ``next_due``."""
+    rows = jobs_like(app, wanted, now=now).annotate(next_due=Min("expressions__next_due_at"))
+    if cursor:
+        if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _MAX_DIGITS):
+            raise InvalidParameters("cursor must be the cursor of an earlier answer, unchanged")
+        rows = rows.filter(pk__lt=int(cursor))
+    found = list(rows[: limit + 1])
+    page = found[:limit]
+    return JobPage(page, str(page[-1].pk) if len(found) > limit else None)
+
+
+def upstreams_of(app: App, job: Job, *, depth: int) -> list[Relation]:
+    """Return what a job waits for, each job once, at its least depth.
+
+    Another app's job is named by an entry of one's own job and is not looked behind.
+    """
+    found: dict[int, Relation] = {}
+    border = [job.pk]
+    for level in range(1, depth + 1):
+        entries = list(_entries(Q(job_id__in=border)))
+        border = _next_level(app, job, entries, [e.upstream_id for e in entries], level, found)
+    return list(found.values())
+
+
+def dependents_of(app: App, job: Job, *, depth: int) -> list[Relation]:
+    """Return which of the app's jobs wait for a job, each once, at its least depth."""
+    found: dict[int, Relation] = {}
+    border = [job.pk]
+    for level in range(1, depth + 1):
+        entries = list(_entries(Q(upstream_id__in=border, job__in=jobs_of(app))))
+        border = _next_level(app, job, entries, [e.job_id for e in entries], level, found)
+    return list(found.values())
+
+
+def _entries(condition: Q) -> Iterable[DependencyEntry]:
+    return DependencyEntry.objects.filter(condition).order_by("pk")
+
+
+def _next_level(
+    app: App,
+    start: Job,
+    entries: Sequence[DependencyEntry],
+    reached: Sequence[int],
+    level: int,
+    found: dict[int, Relation],
+) -> list[int]:
+    """Note what was reached for the first time; return which of it can be looked behind."""
+    visible = {job.pk: job for job in jobs_of(app).filter(pk__in=reached)}
+    fresh: list[int] = []
+    for job_id, entry in zip(reached, entries, strict=True):
+        if job_id in found or job_id == start.pk:
+            continue
+        strategy = CommonStrategy(entry.common_strategy)
+        found[job_id] = Relation(job_id, visible.get(job_id), level, strategy, entry.offset)
+        fresh += [job_id] if job_id in visible else []
+    return fresh
 
 
 def spec_of(job: Job) -> JobSpec:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Q, QuerySet
 
 from jobs.models import App, Job
-from jobs.selectors import job_of
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
 from tasks_app.models import Attempt, SystemState, Task
 from tasks_app.rules.states import FINAL, TaskKind, TaskStatus
@@ -43,19 +42,10 @@ def task_of(app: App, task_id: int) -> Task:
     return task
 
 
-def run_of(
-    app: App, *, task_id: int | None, job_id: int | None, due_at: datetime | None
-) -> tuple[Job, datetime, Task | None]:
-    """Return a run by its task, or by job and due time; None: it has no task (yet)."""
-    if task_id is not None:
-        found = task_of(app, task_id)
-        return found.job, found.due_at, found
-    assert job_id is not None
-    assert due_at is not None
-    job = job_of(app, job_id)
+def owed_task_of(job: Job, due_at: datetime) -> Task | None:
+    """Return the task that stands for a due time of ``job``: no rerun, no run on demand."""
     rows = job.tasks.filter(kind__in=[TaskKind.SCHEDULE.value, TaskKind.TEMP.value])
-    task = rows.select_related("job__app", "worker_group").filter(due_at=due_at).first()
-    return (job, due_at, None) if task is None else (task.job, due_at, task)
+    return rows.select_related("job__app", "worker_group").filter(due_at=due_at).first()
 
 
 def only_task_of(job: Job) -> Task:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from jobs.endpoint import Call, Endpoint, Mutation
-from jobs.models import App
+from jobs.models import App, Job
+from jobs.selectors import job_of
 from jobs.serializers import RelationType
 from sentinel_project.errors import Refused
 from sentinel_project.wire.envelope import Reply
 from tasks_app import explain, relations, selectors, serializers, services
+from tasks_app.models import Task
 from tasks_app.serializers import (
     ForceStatus,
     ForceStatusParams,
@@ -67,9 +71,7 @@ class ExplainView(Endpoint):
     params = RunParams
 
     def handle(self, call: Call, params: Run) -> object:
-        job, due_at, task = selectors.run_of(
-            call.app, task_id=params.task_id, job_id=params.job_id, due_at=params.due_at
-        )
+        job, due_at, task = _run_of(call.app, params)
         gates = explain.explain(job, due_at, task, now=call.now)
         return serializers.explained(job, due_at, task, gates)
 
@@ -184,6 +186,17 @@ class SetSystemStatusView(Mutation):
         is_paused = params.status is SystemSwitch.PAUSED
         services.set_system_paused(is_paused, user=call.user, now=call.now)
         return serializers.system(selectors.system_state())
+
+
+def _run_of(app: App, asked: Run) -> tuple[Job, datetime, Task | None]:
+    """Return a run by its task, or by job and due time; None: it has no task (yet)."""
+    if asked.task_id is not None:
+        found = selectors.task_of(app, asked.task_id)
+        return found.job, found.due_at, found
+    assert asked.job_id is not None
+    assert asked.due_at is not None
+    job = job_of(app, asked.job_id)
+    return job, asked.due_at, selectors.owed_task_of(job, asked.due_at)
 
 
 def _need_admin(app: App) -> None:

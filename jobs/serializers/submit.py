@@ -1,9 +1,7 @@
-"""The wire's words for jobs, and the values they build (2-wire.md 3). Wire names end here."""
+"""``parameters`` of a submission, and the definition that answers as one (2-wire.md 3)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from jobs.models import Job
@@ -35,7 +33,6 @@ from sentinel_project.wire.fields import (
 )
 from sentinel_project.wire.params import Params
 from tasks_app.executors import job_types
-from tasks_app.rules.states import TaskKind, TaskStatus
 
 MAX_CONTENT = 1024 * 1024
 WEEK = 7 * 86400
@@ -110,46 +107,6 @@ class SubmitJobParams(Params):
     timeZone = ZoneField(source="time_zone", required=False)
     timeout = SecondsField(required=False)
     callbackUrl = UrlField(source="callback_url", required=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRef:
-    job_id: int
-
-
-class JobRefParams(Params):
-    """``parameters`` of what asks about one job."""
-
-    builds = JobRef
-
-    jobId = IdField(source="job_id")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobTasks:
-    """Which tasks of a job are asked for, and where the last page ended."""
-
-    job_id: int
-    status: TaskStatus | None = None
-    due_from: datetime | None = None
-    due_until: datetime | None = None
-    kind: TaskKind | None = None
-    limit: int = 100
-    cursor: str = ""
-
-
-class JobTasksParams(Params):
-    """``parameters`` of /api/job/query/taskIds."""
-
-    builds = JobTasks
-
-    jobId = IdField(source="job_id")
-    status = CodeField(TaskStatus, required=False)
-    from_ = InstantField(source="due_from", required=False)
-    to = InstantField(source="due_until", required=False)
-    kind = WordField(TaskKind, required=False)
-    limit = IntegerField(1, 1000, required=False)
-    cursor = TextField(high=64, required=False, allow_null=True)
 
 
 def definition(job: Job, spec: JobSpec, *, status: JobStatus) -> dict[str, object]:

@@ -1,0 +1,172 @@
+"""What is answered about jobs: pages, relations, plans, previews, edits (2-wire.md 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from jobs.models import Job, ScheduleExpression
+from jobs.outlook import PlannedRun, reason_of
+from jobs.preview import Binding, ComingRun, Outlook
+from jobs.rules.enums import JobStatus
+from jobs.selectors import JobPage, Relation
+from jobs.services.schedules import ScheduleChange
+from sentinel_project.wire.envelope import Reply, ReplyCode
+from sentinel_project.wire.fields import to_millis
+
+_SHOWN_REFUSALS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class JobAnswer:
+    """What became of one job of a request; ``status`` None: there is no such job (W-21)."""
+
+    job_id: int
+    refusal: str = ""
+    status: JobStatus | None = None
+    warnings: Sequence[str] = ()
+
+
+def status_answers(per_job: Iterable[JobAnswer]) -> Reply:
+    """Return the reply to a request about several jobs: refused if any of them was."""
+    listed_answers = list(per_job)
+    refused = [answer.refusal for answer in listed_answers if answer.refusal]
+    more = len(refused) - _SHOWN_REFUSALS
+    shown = "; ".join(refused[:_SHOWN_REFUSALS]) + (f"; and {more} more" if more > 0 else "")
+    return Reply(
+        data={"results": [_answer(answer) for answer in listed_answers]},
+        code=ReplyCode.REFUSED if refused else ReplyCode.OK,
+        msg=f"{len(refused)} of {len(listed_answers)} refused: {shown}" if refused else "success",
+    )
+
+
+def _answer(answer: JobAnswer) -> dict[str, object]:
+    return {
+        "jobId": answer.job_id,
+        "code": int(ReplyCode.REFUSED if answer.refusal else ReplyCode.OK),
+        "msg": answer.refusal or "success",
+        "status": answer.status,
+        "warnings": list(answer.warnings),
+    }
+
+
+def schedule_change(
+    change: ScheduleChange, rows: Iterable[ScheduleExpression], times: Iterable[datetime]
+) -> dict[str, object]:
+    """Return a job's expressions after an edit, and what the edit did to this cycle (D-57)."""
+    return {
+        "jobId": change.job.pk,
+        "expressions": [
+            {
+                "expressionId": row.pk,
+                "expressionType": row.kind,
+                "expression": row.text,
+                "nextTime": to_millis(row.next_due_at),
+            }
+            for row in rows
+        ],
+        "nextTimes": [to_millis(at) for at in times],
+        **cycle(change),
+    }
+
+
+def cycle(change: ScheduleChange) -> dict[str, object]:
+    """Say which slot an edit skipped, and which task gave way to the next one; null: none."""
+    return {
+        "skippedTime": to_millis(change.skipped),
+        "removedTaskId": change.gave_way.pk if change.gave_way else None,
+    }
+
+
+def listed(page: JobPage, *, now: datetime) -> dict[str, object]:
+    return {"jobs": [_brief(job, now) for job in page.jobs], "cursor": page.cursor}
+
+
+def _brief(job: Job, now: datetime) -> dict[str, object]:
+    return {
+        "jobId": job.pk,
+        "jobName": job.name,
+        "jobType": job.job_type,
+        "appName": job.app.name,
+        "status": int(job.status_at(now)),
+        "workerGroupId": job.worker_group_id,
+        "department": job.department,
+        "bizGroups": job.biz_groups,
+        "priority": job.priority,
+        "isTemp": job.is_one_off,
+        "isSerial": job.is_serial,
+        "timeZone": job.time_zone,
+        "nextTime": to_millis(getattr(job, "next_due", None)),
+    }
+
+
+def related(found: Iterable[Relation], *, now: datetime) -> dict[str, object]:
+    return {
+        "list": [
+            {
+                "jobId": relation.job_id,
+                "status": None if relation.job is None else int(relation.job.status_at(now)),
+                "depth": relation.depth,
+                "commonStrategy": int(relation.strategy),
+                "offsetStrategy": relation.offset,
+            }
+            for relation in found
+        ]
+    }
+
+
+def plan(runs: Iterable[PlannedRun]) -> dict[str, object]:
+    return {
+        "runs": [
+            {
+                "jobId": run.job.pk,
+                "jobName": run.job.name,
+                "scheduleTime": to_millis(run.due_at),
+                "taskId": run.task.pk if run.task else None,
+                "status": run.task.status if run.task else None,
+                "reason": reason_of(run) or None,
+            }
+            for run in runs
+        ]
+    }
+
+
+def outlook(seen: Outlook) -> dict[str, object]:
+    """Return a preview: instants in milliseconds, and as people read them in zone and UTC."""
+    zone = seen.job.zone
+    return {
+        "timeZone": zone.key,
+        "expressions": [{"expression": text, "sentence": said} for text, said in seen.sentences],
+        "nextTimes": [to_millis(run.due_at) for run in seen.runs],
+        "runs": [_coming(run, run.due_at.astimezone(zone)) for run in seen.runs],
+        "warnings": seen.warnings,
+    }
+
+
+def _coming(run: ComingRun, local: datetime) -> dict[str, object]:
+    return {
+        "scheduleTime": to_millis(run.due_at),
+        "local": local.isoformat(),
+        "utc": run.due_at.astimezone(UTC).isoformat(),
+        "note": run.note,
+        "upstreams": [_binding(binding) for binding in run.bindings],
+    }
+
+
+def _binding(binding: Binding) -> dict[str, object]:
+    return {
+        "preJobId": binding.upstream.job_id,
+        "commonStrategy": int(binding.upstream.strategy),
+        "offsetStrategy": binding.upstream.offset.text,
+        "from": to_millis(binding.window.start),
+        "to": to_millis(binding.window.end),
+        "runs": [
+            {
+                "scheduleTime": to_millis(run.due_at),
+                "status": None if run.status is None else int(run.status),
+            }
+            for run in binding.runs
+        ],
+        "isCut": binding.are_more,
+    }

@@ -1,0 +1,56 @@
+"""``parameters`` of a preview: a submission, or an edit of a job that is there (D-71)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jobs.rules.spec import JobSpec
+from jobs.serializers.edit import EditJobParams, JobEdit
+from jobs.serializers.submit import SubmitJobParams
+from sentinel_project.wire.fields import IntegerField, OptionalIdField
+
+_COUNT = 5
+_MAX_COUNT = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecPreview(JobSpec):
+    """A submission that is only looked at. It has no job yet."""
+
+    job_id: None = None
+    count: int = _COUNT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditPreview:
+    """An edit that is only looked at."""
+
+    edit: JobEdit
+    count: int = _COUNT
+
+
+class PreviewJobParams(SubmitJobParams):
+    """``parameters`` of /api/job/preview. With a ``jobId`` they are an edit's."""
+
+    builds = SpecPreview
+
+    jobId = OptionalIdField(source="job_id", required=False, allow_null=True)
+    count = IntegerField(1, _MAX_COUNT, required=False)
+
+    @classmethod
+    def read(cls, data: Mapping[str, object]) -> Any:
+        if cls is PreviewJobParams and data.get("jobId") not in {None, 0, "0"}:
+            return _PreviewEditParams.read(data)
+        return super().read(data)
+
+
+class _PreviewEditParams(EditJobParams):
+    count = IntegerField(1, _MAX_COUNT, required=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        edit: JobEdit = super().to_internal_value(data)
+        changes = dict(edit.changes)
+        count = changes.pop("count", _COUNT)
+        return EditPreview(edit=replace(edit, changes=changes), count=count)

@@ -1,0 +1,136 @@
+"""/api/job/…: submit a job, edit it, and see beforehand what it would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db import transaction
+
+from jobs import preview, selectors, serializers, services
+from jobs.combined_edit import edit_whole
+from jobs.endpoint import Call, Endpoint, Mutation
+from jobs.models import Job
+from jobs.rules.enums import JobStatus
+from jobs.rules.spec import JobSpec
+from jobs.serializers import (
+    EditJobParams,
+    EditPreview,
+    JobAnswer,
+    JobEdit,
+    PreviewJobParams,
+    SetDependenciesParams,
+    SetScheduleParams,
+    SetStatus,
+    SetStatusParams,
+    SpecPreview,
+    SubmitJobParams,
+)
+from jobs.services.schedules import ScheduleChange
+from sentinel_project.errors import NotFound, Refused
+from sentinel_project.wire.envelope import Reply
+from sentinel_project.wire.fields import to_millis
+
+
+class SubmitJobView(Mutation):
+    """/api/job/submit: store a job, answer its jobId and when it runs next."""
+
+    params = SubmitJobParams
+
+    def handle(self, call: Call, params: JobSpec) -> object:
+        job = services.submit_job(params, app=call.app, user=call.user, now=call.now)
+        times = services.next_times(job, now=call.now)
+        return {"jobId": job.pk, "nextTimes": [to_millis(at) for at in times]}
+
+
+class EditJobView(Mutation):
+    """/api/job/edit: change what is given, leave the rest; all of it or nothing."""
+
+    params = EditJobParams
+
+    def handle(self, call: Call, params: JobEdit) -> object:
+        change = _edit(call, params)
+        return {"jobId": params.job_id, **serializers.cycle(change)}
+
+
+class SetDependenciesView(Mutation):
+    """/api/job/dependency/set: one change set of upstreams (D-58)."""
+
+    params = SetDependenciesParams
+
+    def handle(self, call: Call, params: JobEdit) -> object:
+        services.set_dependencies(
+            params.job_id, params.dependencies, app=call.app, user=call.user, now=call.now
+        )
+        return {"jobId": params.job_id}
+
+
+class SetScheduleView(Mutation):
+    """/api/job/scheduleExp/set: one change set of expressions, and what it did (D-57)."""
+
+    params = SetScheduleParams
+
+    def handle(self, call: Call, params: JobEdit) -> object:
+        change = services.set_schedule(
+            params.job_id, params.schedule, app=call.app, user=call.user, now=call.now
+        )
+        rows = change.job.expressions.order_by("pk")
+        times = services.next_times(change.job, now=call.now)
+        return serializers.schedule_change(change, rows, times)
+
+
+class SetJobStatusView(Mutation):
+    """/api/job/status/set: enable, disable, pause or trash jobs, each for itself (D-56)."""
+
+    params = SetStatusParams
+
+    def handle(self, call: Call, params: SetStatus) -> Reply:
+        return serializers.status_answers(_set_each(call, params))
+
+
+class PreviewJobView(Endpoint):
+    """/api/job/preview: what a submission or an edit would do; nothing is kept (D-71)."""
+
+    http_method_names = ["post"]
+    params = PreviewJobParams
+
+    def handle(self, call: Call, params: SpecPreview | EditPreview) -> object:
+        def make() -> Job:
+            if isinstance(params, EditPreview):
+                return _edit(call, params.edit).job
+            return services.submit_job(params, app=call.app, user=call.user, now=call.now)
+
+        seen = preview.preview(make, count=params.count, now=call.now)
+        return serializers.outlook(seen)
+
+
+def _edit(call: Call, edit: JobEdit) -> ScheduleChange:
+    return edit_whole(
+        edit.job_id,
+        edit.changes,
+        dependencies=edit.dependencies,
+        schedule=edit.schedule,
+        app=call.app,
+        user=call.user,
+        now=call.now,
+    )
+
+
+def _set_each(call: Call, wanted: SetStatus) -> Iterator[JobAnswer]:
+    for job_id in dict.fromkeys(wanted.job_ids):
+        try:
+            answer = _set_one(call, job_id, wanted.status)
+        except NotFound as refusal:
+            answer = JobAnswer(job_id, str(refusal))
+        except Refused as refusal:
+            status = selectors.job_of(call.app, job_id).status_at(call.now)
+            answer = JobAnswer(job_id, str(refusal), status)
+        yield answer
+
+
+@transaction.atomic
+def _set_one(call: Call, job_id: int, status: JobStatus) -> JobAnswer:
+    was_disabled = selectors.job_of(call.app, job_id).status == JobStatus.DISABLED
+    job = services.set_status(job_id, status, app=call.app, user=call.user, now=call.now)
+    is_enabled = was_disabled and status is JobStatus.ACTIVE
+    warnings = preview.enabling_warnings(job, now=call.now) if is_enabled else []
+    return JobAnswer(job_id, status=job.status_at(call.now), warnings=warnings)

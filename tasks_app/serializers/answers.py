@@ -1,0 +1,198 @@
+"""What is answered about tasks and attempts (2-wire.md 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from jobs.models import Job
+from logs_app import store
+from logs_app.models import StreamKind
+from sentinel_project.wire.envelope import Reply, ReplyCode
+from sentinel_project.wire.fields import to_millis
+from tasks_app.explain import MAX_SHOWN
+from tasks_app.gates import Gate
+from tasks_app.models import Attempt, Batch, SystemState, Task
+from tasks_app.selectors import Page
+from tasks_app.services import Rerun, TaskAnswer
+from tasks_app.timeline import Fact
+
+_SHOWN_REFUSALS = 5
+
+
+def status(task: Task) -> dict[str, object]:
+    return {
+        "taskId": task.pk,
+        "status": task.status,
+        "attemptId": task.attempt_count,
+        "reason": task.reason or None,
+    }
+
+
+def status_of_job(job: Job, task: Task) -> dict[str, object]:
+    return {"jobId": job.pk, **status(task)}
+
+
+def brief(task: Task) -> dict[str, object]:
+    """Return a task as it stands in a list."""
+    return {
+        "taskId": task.pk,
+        "attemptId": task.attempt_count,
+        "status": task.status,
+        "kind": task.kind,
+        "scheduleTime": to_millis(task.due_at),
+        "dataTime": to_millis(task.data_at),
+        "startTime": to_millis(task.started_at),
+        "endTime": to_millis(task.ended_at),
+        "reason": task.reason or None,
+    }
+
+
+def page(job: Job, found: Page) -> dict[str, object]:
+    return {
+        "jobId": job.pk,
+        "taskIds": [task.pk for task in found.tasks],
+        "tasks": [brief(task) for task in found.tasks],
+        "cursor": found.cursor,
+    }
+
+
+def whole(task: Task, attempts: Sequence[Attempt]) -> dict[str, object]:
+    """Return everything about a task, its attempts included."""
+    sizes = store.sizes([attempt.pk for attempt in attempts])
+    return {
+        "jobId": task.job_id,
+        **brief(task),
+        "reasonText": task.reason_text or None,
+        "openTime": to_millis(task.opened_at),
+        "readyTime": to_millis(task.ready_at),
+        "expireTime": to_millis(task.expires_at),
+        "workerGroupId": task.worker_group_id,
+        "priority": task.priority,
+        "batchId": task.batch_id,
+        "executeUser": task.execute_user,
+        "attempts": [
+            _attempt(
+                attempt,
+                log_size=sizes.get((attempt.pk, StreamKind.LOG), 0),
+                result_size=sizes.get((attempt.pk, StreamKind.RESULT), 0),
+            )
+            for attempt in attempts
+        ],
+    }
+
+
+def _attempt(attempt: Attempt, *, log_size: int, result_size: int) -> dict[str, object]:
+    return {
+        "attemptId": attempt.number,
+        "status": attempt.status,
+        "worker": attempt.worker,
+        "startTime": to_millis(attempt.started_at),
+        "endTime": to_millis(attempt.ended_at),
+        "exitCode": attempt.exit_code,
+        "reason": attempt.reason or None,
+        "logSize": log_size,
+        "resultSize": result_size,
+    }
+
+
+def answers(per_task: Iterable[TaskAnswer]) -> Reply:
+    """Return the reply to a request about several tasks: refused if any of them was (doc 5)."""
+    listed = list(per_task)
+    refused = [answer for answer in listed if not answer.accepted]
+    return Reply(
+        data={"results": [_answer(answer) for answer in listed]},
+        code=ReplyCode.REFUSED if refused else ReplyCode.OK,
+        msg=_summary(refused, len(listed)) if refused else "success",
+    )
+
+
+def _answer(answer: TaskAnswer) -> dict[str, object]:
+    return {
+        "taskId": answer.task_id,
+        "code": int(ReplyCode.OK if answer.accepted else ReplyCode.REFUSED),
+        "msg": answer.message or "success",
+        "status": answer.status,
+    }
+
+
+def _summary(refused: Sequence[TaskAnswer], asked: int) -> str:
+    shown = "; ".join(answer.message for answer in refused[:_SHOWN_REFUSALS])
+    more = len(refused) - _SHOWN_REFUSALS
+    return f"{len(refused)} of {asked} refused: {shown}" + (
+        f"; and {more} more" if more > 0 else ""
+    )
+
+
+def batch(made: Batch, task_ids: Sequence[int], *, cut_at: datetime | None) -> dict[str, object]:
+    """Return a rerun that was made; ``cut_at``: its range went past now and ends there."""
+    return {"batchId": made.pk, "taskIds": list(task_ids), "cutTime": to_millis(cut_at)}
+
+
+def rerun_plan(plan: Rerun) -> dict[str, object]:
+    """Return a rerun as it would be, in the order of its due times (D-51)."""
+    return {
+        "count": plan.count,
+        "cutTime": to_millis(plan.cut_at),
+        "tasks": [{"jobId": job_id, "scheduleTime": to_millis(due)} for due, job_id in plan.slots],
+    }
+
+
+def related(task_ids: Mapping[int, Sequence[int]]) -> dict[str, object]:
+    return {"list": [{"jobId": job_id, "taskIds": list(ids)} for job_id, ids in task_ids.items()]}
+
+
+def explained(
+    job: Job, due_at: datetime, task: Task | None, gates: Iterable[Gate]
+) -> dict[str, object]:
+    return {
+        "jobId": job.pk,
+        "scheduleTime": to_millis(due_at),
+        "taskId": None if task is None else task.pk,
+        "status": None if task is None else task.status,
+        "gates": [_gate(gate) for gate in gates],
+    }
+
+
+def _gate(gate: Gate) -> dict[str, object]:
+    """Return a gate; a dependency's comes with its window and the first of its expected runs."""
+    answer: dict[str, object] = {
+        "gate": gate.name,
+        "state": gate.state.value,
+        "reason": gate.reason.value if gate.reason else None,
+        "text": gate.text,
+    }
+    if gate.window is not None:
+        answer["window"] = [to_millis(gate.window.start), to_millis(gate.window.end)]
+        answer["expected"] = [
+            {"due": to_millis(run.due_at), "status": run.status}
+            for run in (gate.expected or ())[:MAX_SHOWN]
+        ]
+    return answer
+
+
+def timeline(task: Task, facts: Iterable[Fact]) -> dict[str, object]:
+    return {
+        "jobId": task.job_id,
+        "taskId": task.pk,
+        "facts": [
+            {
+                "time": to_millis(fact.at),
+                "fact": fact.what.value,
+                "attemptId": fact.attempt,
+                "reason": fact.reason or None,
+                "user": fact.user or None,
+                "text": fact.text,
+            }
+            for fact in facts
+        ],
+    }
+
+
+def system(state: SystemState) -> dict[str, object]:
+    """Return the whole-system switch as it stands: 1 runs, 2 paused (D-60)."""
+    return {
+        "status": 2 if state.is_paused else 1,
+        "changeTime": to_millis(state.changed_at),
+        "changeUser": state.changed_by or None,
+    }

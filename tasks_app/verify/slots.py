@@ -1,0 +1,106 @@
+"""The slots that a job's expressions owe, and where each of them is (D-21, D-23)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from jobs.facts import Facts, Series
+from jobs.models import Job, ScheduleExpression
+from jobs.rules.enums import JobStatus
+from tasks_app.models import Gap
+
+#: How long beat may take to open a slot before it counts as missing.
+PATIENCE = timedelta(seconds=60)
+_EPSILON = timedelta(microseconds=1)
+
+
+@dataclass(slots=True)
+class Owed:
+    """Expected slots by where they are."""
+
+    present: set[datetime] = field(default_factory=set)
+    in_gaps: set[datetime] = field(default_factory=set)
+    missing: set[datetime] = field(default_factory=set)
+
+
+def owed(
+    facts: Facts,
+    dues: Container[datetime],
+    *,
+    since: datetime | None,
+    is_paused: bool,
+    now: datetime,
+) -> Owed:
+    """Sort what the expressions of a job owe by ``now``; ``dues`` are its tasks' due times."""
+    found = Owed()
+    rows = ScheduleExpression.objects.filter(job=facts.job)
+    cursors = dict(rows.values_list("id", "next_due_at"))
+    gaps = gaps_of(facts.job)
+    for series in facts.series:
+        end = _end(facts.job, cursors.get(series.id), is_paused, now)
+        covered = Spans(gaps.get(series.id, ()))
+        for due in _slots(facts.job, series, since, end):
+            if due in dues:
+                found.present.add(due)
+            elif due in covered:
+                found.in_gaps.add(due)
+            else:
+                found.missing.add(due)
+    # What one expression left out by a gap, and another owes without one, is missing.
+    found.in_gaps -= found.missing
+    return found
+
+
+def _slots(job: Job, series: Series, since: datetime | None, end: datetime) -> Iterable[datetime]:
+    start = max(series.floor_at, job.active_from or series.floor_at, since or series.floor_at)
+    # A slot exactly at the floor belongs; not if an edit set the floor (D-23).
+    is_edited = series.floor_at not in {job.created_at, job.floor_at}
+    for due in series.schedule.between(start, max(start, end)):
+        if not (is_edited and due == series.floor_at):
+            yield due
+
+
+def _end(job: Job, cursor: datetime | None, is_paused: bool, now: datetime) -> datetime:
+    """Return up to where the slots of an expression are settled, or should be by now."""
+    end = now + _EPSILON
+    if cursor is not None and cursor <= now:
+        opens_by_itself = job.status == JobStatus.ACTIVE and not is_paused
+        end = max(cursor, now - PATIENCE) if opens_by_itself else cursor
+    return min(end, job.active_until or end)
+
+
+def gaps_of(job: Job) -> dict[int | None, list[tuple[datetime, datetime]]]:
+    """Return the spans of a job's gaps by expression; None: of named runs."""
+    found: dict[int | None, list[tuple[datetime, datetime]]] = {}
+    rows = Gap.objects.filter(job=job).values_list("expression_id", "from_at", "to_at")
+    for expression_id, start, end in rows:
+        found.setdefault(expression_id, []).append((start, end))
+    return found
+
+
+class Spans:
+    """Closed spans of time, joined where they overlap, to look instants up in."""
+
+    def __init__(self, spans: Iterable[tuple[datetime, datetime]]) -> None:
+        self._starts: list[datetime] = []
+        self._ends: list[datetime] = []
+        for start, end in sorted(spans):
+            if self._ends and start <= self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], end)
+            else:
+                self._starts.append(start)
+                self._ends.append(end)
+
+    def __contains__(self, at: object) -> bool:
+        assert isinstance(at, datetime)
+        place = bisect_right(self._starts, at) - 1
+        return place >= 0 and at <= self._ends[place]
+
+
+def any_in(dues: Sequence[datetime], start: datetime, end: datetime) -> bool:
+    """Tell whether one of the ascending ``dues`` lies in [start, end)."""
+    place = bisect_right(dues, start - _EPSILON)
+    return place < len(dues) and dues[place] < end
