@@ -43,8 +43,8 @@ ANN = "ann"
 def at(text: str) -> datetime:
     """Return an instant of March 2026 in Shanghai: ``at("2 12:00")`` is the second at noon."""
     day, _, clock = text.partition(" ")
-    hour, minute, *second = map(int, (clock or "0:0").split(":"))
-    return datetime(2026, 3, int(day), hour, minute, *second, tzinfo=SHANGHAI)
+    hour, minute, second = map(int, f"{clock or '0:0'}:0".split(":")[:3])
+    return datetime(2026, 3, int(day), hour, minute, second, tzinfo=SHANGHAI)
 
 
 # -- rehearsals ------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ def private_database() -> Iterator[None]:
         yield
 
 
-_WORDS = {
+_WORDS: dict[str, Any] = {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": ":memory:",
     "OPTIONS": {},

@@ -152,11 +152,11 @@ def test_a_storm_of_verbs_leaves_every_task_whole(app: App) -> None:
         words: dict[str, Any] = {"app": app, "user": ANN, "now": DUE}
 
         in_threads(
-            partial(one_killed, task, app),
-            partial(one_removed, task, app),
-            lambda task=task, words=words: bool(services.retry_tasks([task.pk], **words)),
-            lambda attempt=attempt: failure(attempt)() is None,
-            lambda task=task: claim(task, now=DUE) is None,
+            partial(services.kill_tasks, [task.pk], **words),
+            partial(services.remove_tasks, [task.pk], **words),
+            partial(services.retry_tasks, [task.pk], **words),
+            failure(attempt),
+            partial(claim, task, now=DUE),
         )
 
         task.refresh_from_db()
