@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from jobs import audit, keys
+from jobs import audit, keys, operators
 from jobs.models import App
 from jobs.rules.enums import AppKind
 from sentinel_project.errors import InvalidParameters, Refused
@@ -24,6 +24,8 @@ def register_app(
             f"name must be 1 to {_MAX_NAME} printable characters without blanks around, "
             f"not {name!r}"
         )
+    if name == operators.NAME:
+        raise InvalidParameters(f"name must not be {name!r}: people in the admin site act as it")
     key = keys.new_key()
     app, is_new = App.objects.get_or_create(
         name=name,

@@ -157,6 +157,7 @@ class JobAdmin(SentinelAdmin):
             times = services.next_times(job, now=clock.now(), count=10)
             extra = {
                 "can_act": self.has_act_permission(request) and job.status != JobStatus.TRASHED,
+                "can_restore": self.has_act_permission(request) and job.status == JobStatus.TRASHED,
                 "status_verbs": [
                     verb for verb, (_, froms) in _STATUS_VERBS.items() if job.status in froms
                 ],
@@ -228,7 +229,17 @@ class JobAdmin(SentinelAdmin):
             services.skip_slot(job.pk, due_at, reason=reason, **who.words)
         self.message_user(request, f"The run of {job.name} due {when(due_at)} is skipped.")
 
-    verbs = {**dict.fromkeys(_STATUS_VERBS, set_status), "run": run_one, "skip": skip}
+    def restore(self, request: HttpRequest, job: Job) -> None:
+        with acting(request) as who:
+            services.restore_job(job.pk, **who.words)
+        self.message_user(request, f"{job.name} is back, DISABLED; enable it when it is ready.")
+
+    verbs = {
+        **dict.fromkeys(_STATUS_VERBS, set_status),
+        "run": run_one,
+        "skip": skip,
+        "restore": restore,
+    }
 
     @admin.action(description="Run now", permissions=["act"])
     def run(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:

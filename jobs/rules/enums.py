@@ -1,4 +1,4 @@
-"""The words of a job definition. Integer values are the wire's and the database's (1-domain.md 2)."""
+"""The words of a job definition; integers are the wire's and the database's (1-domain.md 2)."""
 
 from __future__ import annotations
 

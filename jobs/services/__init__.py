@@ -6,12 +6,13 @@ from jobs.services.dependencies import set_dependencies
 from jobs.services.edit import edit_job
 from jobs.services.schedules import set_schedule
 from jobs.services.skips import skip_slot
-from jobs.services.status import set_status
+from jobs.services.status import restore_job, set_status
 from jobs.services.submit import next_times, submit_job
 
 __all__ = [
     "edit_job",
     "next_times",
+    "restore_job",
     "set_dependencies",
     "set_schedule",
     "set_status",

@@ -11,7 +11,7 @@ from jobs.models import App, Job, ScheduleExpression
 from jobs.rules.enums import JobStatus
 from jobs.services.edits import locked_job, touch
 from jobs.slots import first_slot
-from sentinel_project.errors import InvalidParameters
+from sentinel_project.errors import InvalidParameters, NotFound, Refused
 from tasks_app import transitions
 from tasks_app.models import Task
 from tasks_app.rules.states import UNSTARTED, Reason
@@ -46,6 +46,25 @@ def set_status(job_id: int, status: JobStatus, *, app: App, user: str, now: date
         after={"status": status.name},
         now=now,
     )
+    touch(job, now=now)
+    return job
+
+
+@transaction.atomic
+def restore_job(job_id: int, *, app: App, user: str, now: datetime) -> Job:
+    """Take a TRASHED job back as DISABLED: for the operators of the admin site alone (D-56)."""
+    job = Job.objects.select_for_update(of=("self",)).filter(pk=job_id).first()
+    if job is None:
+        raise NotFound(f"no job {job_id}")
+    if job.status != JobStatus.TRASHED:
+        raise Refused(f"job {job_id} is not TRASHED")
+    namesakes = Job.objects.filter(app=job.app_id, name=job.name)
+    if namesakes.exclude(status=JobStatus.TRASHED).exists():
+        raise Refused(f"the app has another job named {job.name!r} by now; rename that one first")
+    job.status = JobStatus.DISABLED
+    job.save(update_fields=["status"])
+    states = {"before": {"status": "TRASHED"}, "after": {"status": "DISABLED"}}
+    audit.record("job.restore", job, app=app, user=user, now=now, **states)
     touch(job, now=now)
     return job
 

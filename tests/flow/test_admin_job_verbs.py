@@ -36,6 +36,7 @@ def act(client: Client, job: Job, verb: str, **data: str) -> Any:
         ("disable", JobStatus.ACTIVE, JobStatus.DISABLED),
         ("enable", JobStatus.DISABLED, JobStatus.ACTIVE),
         ("trash", JobStatus.ACTIVE, JobStatus.TRASHED),
+        ("restore", JobStatus.TRASHED, JobStatus.DISABLED),
     ],
 )
 def test_status_verbs_go_through_the_service(
@@ -48,6 +49,26 @@ def test_status_verbs_go_through_the_service(
     job.refresh_from_db()
     assert job.status == after
     assert AuditEntry.objects.get().user == "olga"
+
+
+def test_a_trashed_job_whose_name_is_taken_stays_in_the_trash(desk: Client) -> None:
+    job = scheduled(name="nightly", status=JobStatus.TRASHED)
+    make_job(app=job.app, name="nightly")
+
+    act(desk, job, "restore")
+
+    job.refresh_from_db()
+    assert job.status == JobStatus.TRASHED
+    assert "rename" in str(desk.get(page_of(job)).content)
+
+
+def test_a_job_that_is_in_use_cannot_be_restored(desk: Client) -> None:
+    job = scheduled(status=JobStatus.ACTIVE)
+
+    act(desk, job, "restore")
+
+    job.refresh_from_db()
+    assert job.status == JobStatus.ACTIVE
 
 
 def test_a_trashed_job_can_only_be_looked_at(desk: Client) -> None:

@@ -129,3 +129,10 @@ def test_two_apps_cannot_share_a_name() -> None:
 
     with pytest.raises(IntegrityError), transaction.atomic():
         make_app(name="billing")
+
+
+def test_the_operators_name_cannot_be_registered(db: None, now: datetime) -> None:
+    with pytest.raises(InvalidParameters, match="operator"):
+        app_services.register_app(name="operator", kind=AppKind.ADMIN, now=now)
+
+    assert not App.objects.filter(name="operator").exists()
