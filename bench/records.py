@@ -1,0 +1,111 @@
+"""Rows for the benches: an app, and jobs that are due when a measurement wants them to be."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import stack
+from django.db import transaction
+
+from jobs import app_services
+from jobs.models import App, DependencyEntry, Job, ScheduleExpression
+from jobs.rules.enums import AppKind
+from sentinel_project import clock
+from tasks_app import wakeup
+from tasks_app.models import Attempt, Task
+from tasks_app.rules.states import TaskKind, TaskStatus
+
+_numbers = itertools.count()
+_BATCH = 1000
+
+
+def new_app() -> tuple[App, str]:
+    """Return an app and its key."""
+    name = f"bench-{next(_numbers)}"
+    return app_services.register_app(name=name, kind=AppKind.ADMIN, now=clock.now())
+
+
+def once(due_at: datetime) -> str:
+    """Return a cron text that fires at ``due_at``, in UTC, and never again."""
+    return f"{due_at:%-S %-M %-H %-d %-m ? %Y}"
+
+
+def make_jobs(count: int, app: App, *, now: datetime, **words: Any) -> list[Job]:
+    """Create dummy jobs without schedule, all at once."""
+    words = {"job_type": "dummy", "content": "{}", "time_zone": "UTC"} | words
+    stamps = {"created_at": now, "updated_at": now, "floor_at": now}
+    rows = (Job(app=app, name=f"job {next(_numbers)}", **stamps, **words) for _ in range(count))
+    return Job.objects.bulk_create(rows, batch_size=_BATCH)
+
+
+@transaction.atomic
+def schedule(jobs: Iterable[Job], text: str, *, first: datetime) -> None:
+    """Give each job the cron ``text``, whose next slot is ``first``, and wake beat."""
+    ScheduleExpression.objects.bulk_create(
+        (
+            ScheduleExpression(
+                job=job, text=text, anchor_at=job.floor_at, floor_at=job.floor_at, next_due_at=first
+            )
+            for job in jobs
+        ),
+        batch_size=_BATCH,
+    )
+    wakeup.signal()
+
+
+def depend(pairs: Iterable[tuple[Job, Job]], offset: str = "cd") -> None:
+    """Have the second of each pair wait for the first."""
+    DependencyEntry.objects.bulk_create(
+        (DependencyEntry(job=job, upstream=upstream, offset=offset) for upstream, job in pairs),
+        batch_size=_BATCH,
+    )
+
+
+def make_tasks(slots: Iterable[tuple[Job, datetime]], status: TaskStatus) -> list[Task]:
+    """Create a task for each slot, as if it had come to ``status`` in the ordinary way."""
+    is_done = status is TaskStatus.SUCCESS
+    return Task.objects.bulk_create(
+        (
+            Task(
+                job=job,
+                kind=TaskKind.SCHEDULE.value,
+                due_at=due,
+                data_at=due,
+                status=status.value,
+                opened_at=due,
+                released_at=due if is_done else None,
+                ready_at=due if is_done else None,
+                started_at=due if is_done else None,
+                ended_at=due if is_done else None,
+                worker_group_id=1,
+            )
+            for job, due in slots
+        ),
+        batch_size=_BATCH,
+    )
+
+
+def count_ended(jobs: Sequence[Job]) -> int:
+    return Task.objects.filter(job_id__in=_ids(jobs), ended_at__isnull=False).count()
+
+
+def starts(jobs: Sequence[Job]) -> dict[int, datetime]:
+    """Return when the first attempt of each job's task was recorded as started."""
+    rows = Attempt.objects.filter(task__job_id__in=_ids(jobs), number=1, started_at__isnull=False)
+    return {job_id: at for job_id, at in rows.values_list("task__job_id", "started_at") if at}
+
+
+def ends(jobs: Sequence[Job]) -> dict[int, datetime]:
+    rows = Task.objects.filter(job_id__in=_ids(jobs), ended_at__isnull=False)
+    return {job_id: at for job_id, at in rows.values_list("job_id", "ended_at") if at}
+
+
+def wait_for_ends(running: stack.Stack, jobs: Sequence[Job], what: str, within: float) -> None:
+    running.wait(lambda: count_ended(jobs) == len(jobs), what, within)
+
+
+def _ids(jobs: Sequence[Job]) -> list[int]:
+    return [job.pk for job in jobs]

@@ -1,0 +1,261 @@
+"""The measured system, in a place of its own that goes away: real processes, or a database alone.
+
+Importing it chooses the place and sets Django up, so a script imports it before all of the product.
+``--stack server`` takes Postgres and RabbitMQ of this machine instead of the embedded default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import statistics
+import sys
+import tempfile
+import threading
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import django
+import psutil
+import psycopg2
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from kombu import Connection
+
+from sentinel_project import broker, clock, env
+from sentinel_project.supervisor import Part, Supervisor
+from sentinel_project.wire import token
+
+POSTGRES = os.environ.get("BENCH_POSTGRES", "postgres://postgres@127.0.0.1:5432")
+RABBITMQ = os.environ.get("BENCH_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
+CELERY = (sys.executable, "-m", "celery", "-q", "-A")
+_HOST = "127.0.0.1"
+_FRONT, _WORKERS, _BROKER = range(3)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    parser.add_argument("--stack", choices=["embedded", "server"], default="embedded")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work")
+    return parser.parse_args()
+
+
+OPTIONS = _options()
+NAME = f"sentinel_bench_{os.getpid()}"
+
+
+def _choose_place() -> Path:
+    place = Path(tempfile.mkdtemp(prefix="sentinel-bench-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "sentinel_project.settings",
+        "SENTINEL_RUN_DIR": str(place),
+        "SENTINEL_BROKER_PREFIX": NAME,
+        "SENTINEL_ALLOW_ROOT": "1",
+        "SENTINEL_DRAIN": "1",
+        "SENTINEL_DATABASE_URL": f"{POSTGRES}/{NAME}" if OPTIONS.stack == "server" else "",
+        "SENTINEL_BROKER_URL": RABBITMQ if OPTIONS.stack == "server" else "",
+    }
+    return place
+
+
+PLACE = _choose_place()
+django.setup()
+logging.disable(logging.INFO)  # of this process; the measured ones log as they always do
+
+
+def scaled(count: int) -> int:
+    """Return how much of the work to do."""
+    return max(2, count // 10) if OPTIONS.quick else count
+
+
+def figure(name: str, values: Sequence[float], unit: str, **more: Any) -> None:
+    """Print one figure as a line of JSON; ``value`` is the median."""
+    ordered = sorted(values)
+    median = statistics.median(ordered)
+    line = {
+        "name": name,
+        "value": _rounded(median),
+        "unit": unit,
+        "n": len(ordered),
+        "median": _rounded(median),
+        "p95": _rounded(ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]),
+        "stack": OPTIONS.stack,
+        "load": round(os.getloadavg()[0], 1),
+    }
+    print(json.dumps(line | more), flush=True)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+@contextmanager
+def database() -> Iterator[None]:
+    """A fresh database with all tables; on Postgres it is dropped afterwards."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if OPTIONS.stack == "server":
+        _on_postgres(f"CREATE DATABASE {NAME}")
+    try:
+        call_command("migrate", verbosity=0)
+        yield
+    finally:
+        connection.close()
+        if OPTIONS.stack == "server":
+            _on_postgres(f"DROP DATABASE {NAME} WITH (FORCE)")
+
+
+def _on_postgres(statement: str) -> None:
+    raw = psycopg2.connect(f"{POSTGRES}/postgres", connect_timeout=5)
+    raw.autocommit = True
+    with raw.cursor() as cursor:
+        cursor.execute(statement)
+    raw.close()
+
+
+class Stack:
+    """Web, beats, a worker and, embedded, the broker; whatever ends is started again."""
+
+    def __init__(self, *, beats: int) -> None:
+        (PLACE / "log").mkdir()
+        self.url = f"http://{_HOST}:{_free_port()}"
+        self._supervisor = Supervisor(settings.BASE_DIR, PLACE / "log", lambda line: None)
+        self._beats = [f"beat{number}" for number in range(beats)]
+        self._stamp = 0
+
+    def start(self) -> None:
+        """Start all parts and wait until each of them works."""
+        from tasks_app.models import Scheduler, Worker
+
+        if settings.BROKER_IS_EMBEDDED:
+            self._start_broker()
+        self.keep("web", _web(self.url), _FRONT)
+        for name in self._beats:
+            self.keep(name, [*CELERY, "sentinel_project.celery", "beat", "--pidfile="], _FRONT)
+        self.keep("worker", worker_command("sentinel_project.celery", NAME), _WORKERS)
+        self.wait(lambda: Worker.objects.exists(), "worker")
+        self.wait(lambda: Scheduler.objects.count() == len(self._beats), "beat")
+        self.wait(lambda: _listens(self.url), "web")
+
+    def keep(self, name: str, argv: Sequence[str], stage: int = _WORKERS) -> None:
+        """Start one part."""
+        self._supervisor.start(Part(name=name, argv=argv, stage=stage))
+
+    def stop(self) -> None:
+        self._supervisor.stop()
+
+    def kill(self, phrase: str) -> None:
+        """End the first part whose command line has ``phrase``, by SIGKILL; it starts again."""
+        for child in psutil.Process().children():
+            if phrase in " ".join(child.cmdline()):
+                child.kill()
+                return
+        raise LookupError(phrase)
+
+    def wait(self, condition: Callable[[], object], what: str, within: float = 120) -> None:
+        """Look after the parts until ``condition`` holds; TimeoutError says what did not come."""
+        deadline = clock.monotonic() + within
+        pause = threading.Event()
+        while not condition():
+            if clock.monotonic() > deadline:
+                raise TimeoutError(f"{what}: not within {within:g} s{_last_words()}")
+            self._supervisor.watch()
+            pause.wait(0.02)
+
+    def submit(self, app_name: str, key: str, **params: Any) -> int:
+        """Submit a job over REST, signed, and return its jobId."""
+        self._stamp = max(self._stamp + 1, int(clock.now().timestamp() * 1000))
+        fields = {
+            "user": "bench",
+            "appName": app_name,
+            "appToken": f"{self._stamp}{token.signature(key, str(self._stamp))}",
+            "parameters": json.dumps(params),
+        }
+        body = urllib.parse.urlencode(fields).encode()
+        with urllib.request.urlopen(f"{self.url}/api/job/submit", body, timeout=30) as reply:
+            envelope = json.load(reply)
+        if envelope["code"] != 0:
+            raise ValueError(envelope["msg"])
+        return int(json.loads(envelope["data"])["jobId"])
+
+    def _start_broker(self) -> None:
+        socket_path, data = env.socket_path(PLACE), PLACE / "broker"
+        data.mkdir(mode=0o700)
+        self.keep("broker", broker.embedded_command(socket_path, data), _BROKER)
+        self.wait(socket_path.exists, "broker")
+
+
+@contextmanager
+def running(*, beats: int = 1) -> Iterator[Stack]:
+    """The whole system on a fresh database; nothing of it is left afterwards."""
+    with database():
+        stack = Stack(beats=beats)
+        try:
+            stack.start()
+            yield stack
+        finally:
+            stack.stop()
+            if OPTIONS.stack == "server":
+                _clear_rabbitmq()
+
+
+def worker_command(module: str, node: str, *more: str) -> list[str]:
+    """Return the command line of a worker as ``up`` starts it."""
+    return [*CELERY, module, "worker", "-n", f"{node}@%h", *_QUIET, *more]
+
+
+_QUIET = ("-P", "prefork", "--without-gossip", "--without-mingle")
+
+
+def _web(url: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "gunicorn", "sentinel_project.wsgi:application"),
+        *("--bind", url.removeprefix("http://"), "--no-control-socket"),
+        *("--worker-class", "gthread", "--workers", "2", "--threads", "8"),
+        *("--graceful-timeout", "3"),
+    ]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _listens(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def _last_words() -> str:
+    """Return the end of every part's log."""
+    logs = sorted((PLACE / "log").glob("*.log"))
+    return "".join(f"\n-- {log.name}\n{log.read_text()[-2000:]}" for log in logs)
+
+
+def _clear_rabbitmq() -> None:
+    """Remove the queues and exchanges of our prefix."""
+    with Connection(RABBITMQ) as link:
+        channel: Any = link.channel()
+        for queue in (broker.queue_name(NAME, 1), f"{NAME}.bare"):
+            channel.queue_delete(queue)
+        for prefix in (NAME, f"{NAME}.bare"):
+            for exchange in ("", ".group.1", ".control.pidbox", ".events"):
+                channel.exchange_delete(f"{prefix}{exchange}")
+            channel.exchange_delete(f"reply.{prefix}.control.pidbox")
