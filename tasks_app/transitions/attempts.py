@@ -96,7 +96,7 @@ def rescue(attempt: Attempt, ending: Ending, *, now: datetime) -> Task | None:
     elif had_started:
         _retry_or_fail(task, ending, now)
     elif task.free_requeues < MAX_FREE_REQUEUES:
-        _requeue(task, now, free_requeues=F("free_requeues") + 1)
+        _requeue_free(task, ending, now, free_requeues=F("free_requeues") + 1)
     else:
         text = f"claimed {task.free_requeues + 1} times by workers that died before it started"
         moves.end(task, TaskStatus.FAILED, Reason.POISON, text, now)
@@ -112,7 +112,7 @@ def hand_back(attempt: Attempt, ending: Ending, *, now: datetime) -> bool:
     if task.kill_requested_at is not None:
         _end_killed(task, ending, now)
     else:
-        _requeue(task, now)
+        _requeue_free(task, ending, now)
     return True
 
 
@@ -131,6 +131,16 @@ def _retry_or_fail(task: Task, ending: Ending, now: datetime) -> None:
     _requeue(
         task, ready_at, tries_used=F("tries_used") + 1, reason=Reason.RETRY_WAIT, reason_text=text
     )
+
+
+def _requeue_free(task: Task, ending: Ending, now: datetime, **stamps: Any) -> None:
+    """Back to READY without a try spent, unless nothing starts in the job any more (D-56)."""
+    status = task.job.status
+    is_off = status == JobStatus.DISABLED and not task.is_asked
+    if is_off or status == JobStatus.TRASHED:
+        moves.end(task, TaskStatus.FAILED, ending.reason, ending.text, now)
+    else:
+        _requeue(task, now, **stamps)
 
 
 def _requeue(task: Task, ready_at: datetime, **stamps: Any) -> None:
