@@ -13,6 +13,7 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from jobs.endpoint import Endpoint
+from jobs.serializers import PreviewJobParams, SubmitJobParams
 from sentinel_project.wire.fields import InstantField, ListField
 from sentinel_project.wire.params import Params
 
@@ -56,9 +57,12 @@ def table(heading: str) -> dict[str, tuple[str, str]]:
 
 
 def expected(params: type[Params]) -> dict[str, tuple[str, str]]:
+    """Return the fields of ``params``; a preview adds its own to those of a submission."""
+    inherited = SubmitJobParams().fields if params is PreviewJobParams else {}
     return {
         name: (default_of(params, field), accepts_of(field))
         for name, field in params().fields.items()
+        if name not in inherited
     }
 
 
@@ -67,6 +71,8 @@ def default_of(params: type[Params], field: Any) -> str:
         return NEEDED
     if isinstance(field, ListField):
         return "null"
+    if not dataclasses.is_dataclass(params.builds):
+        return "unchanged"
     (declared,) = [f for f in dataclasses.fields(params.builds) if f.name == field.source]
     has_factory = declared.default_factory is not dataclasses.MISSING
     value = declared.default_factory() if has_factory else declared.default  # type: ignore[misc]
@@ -85,13 +91,14 @@ def test_every_endpoint_has_a_table_of_its_parameters(address: str, view: type[E
 
 
 @pytest.mark.parametrize("name", ["dependencyList", "scheduleExpressionList"])
-def test_every_list_has_a_table_of_its_entries(name: str) -> None:
-    submission = endpoints()["/api/job/submit"].params().fields[name]
-    assert isinstance(submission, ListField)
-    entry = submission.child
+@pytest.mark.parametrize(("address", "place"), [("submit", ""), ("edit", " in an edit")])
+def test_every_list_has_a_table_of_its_entries(name: str, address: str, place: str) -> None:
+    listed = endpoints()[f"/api/job/{address}"].params().fields[name]
+    assert isinstance(listed, ListField)
+    entry = listed.child
     assert isinstance(entry, Params)
 
-    assert table(f"Entries of `{name}`") == expected(type(entry))
+    assert table(f"Entries of `{name}`{place}") == expected(type(entry))
 
 
 @pytest.mark.parametrize(("address", "view"), sorted(endpoints().items()), ids=str)
