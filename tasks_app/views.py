@@ -19,6 +19,8 @@ from tasks_app.serializers import (
     Nothing,
     RerunJobs,
     RerunParams,
+    RetryTasks,
+    RetryTasksParams,
     Run,
     RunParams,
     SetSystem,
@@ -100,10 +102,10 @@ class KillView(Mutation):
 class RetryView(Mutation):
     """/api/task/retry: try failed and killed tasks again, each for itself."""
 
-    params = TaskRefsParams
+    params = RetryTasksParams
 
-    def handle(self, call: Call, params: TaskRefs) -> Reply:
-        ids = tuple(dict.fromkeys(params.task_ids))
+    def handle(self, call: Call, params: RetryTasks) -> Reply:
+        ids = tuple(dict.fromkeys(params.ids))
         answers = services.retry_tasks(ids, app=call.app, user=call.user, now=call.now)
         return serializers.answers(answers)
 

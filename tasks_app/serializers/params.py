@@ -49,6 +49,36 @@ class TaskRefsParams(Params):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetryTasks:
+    """One task or several."""
+
+    task_id: int | None = None
+    task_ids: tuple[int, ...] = ()
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        return self.task_ids if self.task_id is None else (self.task_id,)
+
+
+class RetryTasksParams(Params):
+    """``parameters`` of /api/task/retry."""
+
+    builds = RetryTasks
+
+    taskIds = ListField(
+        child=IdField(), source="task_ids", allow_empty=False, required=False, allow_null=True
+    )
+    taskId = IdField(source="task_id", required=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        tasks: RetryTasks = super().to_internal_value(data)
+        if (tasks.task_id is None) is not bool(tasks.task_ids):
+            problem = "is needed alone: a list of ids, or else taskId, one id"
+            raise serializers.ValidationError({"taskIds": problem})
+        return tasks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RerunJobs:
     job_ids: tuple[int, ...]
     start: datetime

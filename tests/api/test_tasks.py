@@ -139,6 +139,24 @@ def test_only_what_failed_or_was_killed_is_retried(
     assert statuses()[task.pk] == (status.value if code else TaskStatus.READY)
 
 
+def test_a_single_task_is_retried_by_its_id(caller: Caller) -> None:
+    task = make_task(TaskStatus.FAILED, job__app=caller.app)
+
+    reply = caller.post(RETRY, taskId=task.pk)
+
+    assert [result["taskId"] for result in reply.data["results"]] == [task.pk]
+    assert statuses()[task.pk] == TaskStatus.READY
+
+
+def test_retry_takes_a_task_or_a_list_and_not_both(caller: Caller) -> None:
+    task = make_task(TaskStatus.FAILED, job__app=caller.app)
+
+    reply = caller.post(RETRY, taskId=task.pk, taskIds=[task.pk])
+
+    assert (reply.code, reply.msg[:23]) == (1, "taskIds is needed alone")
+    assert statuses()[task.pk] == TaskStatus.FAILED
+
+
 @pytest.mark.parametrize("path", VERBS)
 def test_who_did_it_and_from_where_is_audited(path: str, caller: Caller) -> None:
     task = make_task(TaskStatus.KILLED, job__app=caller.app)
