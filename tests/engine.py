@@ -63,7 +63,7 @@ def private_database() -> Iterator[None]:
     Its tables are copied from a template that is made once per process.
     """
     template = _template()
-    with _configured_aside():
+    with configured_aside():
         connections.settings["default"].update(_WORDS)
         private = connections.create_connection("default")
         connections["default"] = private
@@ -90,7 +90,7 @@ def postgres_database(server: str) -> Iterator[None]:
         control.autocommit = True
         _execute(control, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
         try:
-            with _configured_aside():
+            with configured_aside():
                 connections.settings["default"].update(
                     _WORDS | dict(environ.Env.db_url_config(f"{server}/{name}"))
                 )
@@ -125,7 +125,7 @@ def in_threads(*works: Callable[[], R]) -> list[R]:
 @cache
 def _template() -> sqlite3.Connection:
     """Return a database as the command prepares it."""
-    with _configured_aside():
+    with configured_aside():
         use_private_database()
         template = sqlite3.connect(":memory:", check_same_thread=False)
         connections["default"].ensure_connection()
@@ -134,7 +134,8 @@ def _template() -> sqlite3.Connection:
 
 
 @contextmanager
-def _configured_aside() -> Iterator[None]:
+def configured_aside() -> Iterator[None]:
+    """Let the configured database be replaced for a while, and put it back."""
     configured, words = connections["default"], dict(connections.settings["default"])
     grace, disabled = settings.SENTINEL_MISFIRE_GRACE, logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -63,8 +63,15 @@ def restore_job(job_id: int, *, app: App, user: str, now: datetime) -> Job:
         raise Refused(f"the app has another job named {job.name!r} by now; rename that one first")
     job.status = JobStatus.DISABLED
     job.save(update_fields=["status"])
-    states = {"before": {"status": "TRASHED"}, "after": {"status": "DISABLED"}}
-    audit.record("job.restore", job, app=app, user=user, now=now, **states)
+    audit.record(
+        "job.restore",
+        job,
+        app=app,
+        user=user,
+        before={"status": "TRASHED"},
+        after={"status": "DISABLED"},
+        now=now,
+    )
     touch(job, now=now)
     return job
 

@@ -13,7 +13,7 @@ those that ended after the last edit of it or of what it waits for, since names 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,7 +24,8 @@ from tasks_app.models import Task
 from tasks_app.rules.states import TaskKind
 from tasks_app.verify import names, slots
 from tasks_app.verify.origins import Origins
-from tasks_app.verify.slots import Owed
+
+_AT_ONCE = 500
 
 
 @dataclass(slots=True)
@@ -44,50 +45,61 @@ class Findings:
 
 
 def verify(*, now: datetime, since: datetime | None = None) -> Findings:
-    """Return what is wrong with the ledger from ``since`` on, or since the floor of each job."""
+    """Return what is wrong with the ledger from ``since`` on, or since the floor of each job.
+
+    The system may go on meanwhile: of each job what is owed is read first and the tasks last, so
+    that what is opened in between is there and not missing.
+    """
     findings = Findings()
     is_paused = ledger.is_system_paused()
-    for job in Job.objects.order_by("pk"):
-        _verify_job(job, findings, since, is_paused, now)
+    for job in Job.objects.defer("content", "extra").order_by("pk").iterator(chunk_size=500):
+        if job.is_one_off:
+            _verify_one_off(job, findings)
+        else:
+            _verify_job(job, findings, since, is_paused, now)
     return findings
+
+
+def _verify_one_off(job: Job, findings: Findings) -> None:
+    rows = job.tasks.filter(kind=TaskKind.TEMP.value).order_by("pk")
+    tasks = list(rows.values_list("due_at", "pk"))
+    if len(tasks) > 1:
+        findings.duplicate.append((job, tasks[0][0], [task_id for _, task_id in tasks]))
 
 
 def _verify_job(
     job: Job, findings: Findings, since: datetime | None, is_paused: bool, now: datetime
 ) -> None:
-    kind = TaskKind.TEMP if job.is_one_off else TaskKind.SCHEDULE
-    rows = job.tasks.filter(kind=kind.value)
+    facts = Expectations().facts(job.pk)
+    if facts.is_named:
+        owed = names.owed(facts, since=since, now=now)
+    else:
+        owed = slots.owed(facts, since=since, is_paused=is_paused, now=now)
+    tasks = _tasks(job, since)
+    present = owed.among(tasks)
+    missing = owed.dues - owed.in_gaps - present
+    findings.expected += len(owed.dues)
+    findings.present += len(present)
+    findings.gaps += len(owed.in_gaps - present)
+    findings.missing += [(job, due) for due in sorted(missing)]
+    findings.duplicate += [(job, due, ids) for due, ids in tasks.items() if len(ids) > 1]
+    others = [ids[0] for due, ids in tasks.items() if due not in present]
+    known = Origins(facts)
+    findings.unexplained += [(job, task) for task in _read(others) if not known.explains(task)]
+
+
+def _tasks(job: Job, since: datetime | None) -> dict[datetime, list[int]]:
+    """Return the ids of a job's scheduled tasks by due time, ascending."""
+    rows = job.tasks.filter(kind=TaskKind.SCHEDULE.value)
     if since is not None:
         rows = rows.filter(due_at__gte=since)
-    by_due: dict[datetime, list[Task]] = {}
-    for task in rows.order_by("due_at", "pk"):
-        by_due.setdefault(task.due_at, []).append(task)
-    if job.is_one_off:
-        _find_second_task(job, [task for tasks in by_due.values() for task in tasks], findings)
-        return
-    facts = Expectations().facts(job.pk)
-    owed = slots.owed(facts, by_due, since=since, is_paused=is_paused, now=now)
-    if facts.is_named:
-        owed = names.owed(facts, by_due, since=since, now=now)
-    _count(job, owed, findings)
-    doubled = [(due, tasks) for due, tasks in by_due.items() if len(tasks) > 1]
-    findings.duplicate += [(job, due, [task.pk for task in tasks]) for due, tasks in doubled]
-    known = Origins(facts)
-    others = (tasks[0] for due, tasks in by_due.items() if due not in owed.present)
-    findings.unexplained += [(job, task) for task in others if not known.explains(task)]
+    found: dict[datetime, list[int]] = {}
+    for due, task_id in rows.order_by("due_at", "pk").values_list("due_at", "pk").iterator():
+        found.setdefault(due, []).append(task_id)
+    return found
 
 
-def _find_second_task(job: Job, tasks: list[Task], findings: Findings) -> None:
-    if len(tasks) > 1:
-        findings.duplicate.append((job, tasks[0].due_at, [task.pk for task in tasks]))
-
-
-def _count(job: Job, owed: Owed, findings: Findings) -> None:
-    findings.expected += len(owed.present) + len(owed.in_gaps) + len(owed.missing)
-    findings.present += len(owed.present)
-    findings.gaps += len(owed.in_gaps)
-    findings.missing += [(job, due) for due in _ascending(owed.missing)]
-
-
-def _ascending(dues: Iterable[datetime]) -> list[datetime]:
-    return sorted(dues)
+def _read(task_ids: list[int]) -> Iterator[Task]:
+    for start in range(0, len(task_ids), _AT_ONCE):
+        part = task_ids[start : start + _AT_ONCE]
+        yield from Task.objects.filter(pk__in=part).order_by("due_at", "pk")

@@ -57,6 +57,8 @@ class Origins:
             return False
         slots = Expectations(bounded=False)
         naming = naming_of(self._facts.upstreams)
+        if not naming:
+            return False
         if naming[0].offset.unit is not None:
             return slots.named(self._facts.job.pk, due_at) == due_at
         instant = Window(due_at, due_at)

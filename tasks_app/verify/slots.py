@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -19,38 +19,40 @@ _EPSILON = timedelta(microseconds=1)
 
 @dataclass(slots=True)
 class Owed:
-    """Expected slots by where they are."""
+    """Due times that are expected, and which of them a gap accounts for.
 
-    present: set[datetime] = field(default_factory=set)
+    ``unit_of`` says which span of time may hold the run of a due time; None: only itself.
+    """
+
+    dues: set[datetime] = field(default_factory=set)
     in_gaps: set[datetime] = field(default_factory=set)
-    missing: set[datetime] = field(default_factory=set)
+    unit_of: Callable[[datetime], tuple[datetime, datetime]] | None = None
+
+    def among(self, tasks: Collection[datetime]) -> set[datetime]:
+        """Return which of the due times have a run among the due times of ``tasks``."""
+        there = self.dues.intersection(tasks)
+        if self.unit_of is None:
+            return there
+        ascending = sorted(tasks)
+        rest = (due for due in self.dues - there if _any_in(ascending, *self.unit_of(due)))
+        return there.union(rest)
 
 
-def owed(
-    facts: Facts,
-    dues: Container[datetime],
-    *,
-    since: datetime | None,
-    is_paused: bool,
-    now: datetime,
-) -> Owed:
-    """Sort what the expressions of a job owe by ``now``; ``dues`` are its tasks' due times."""
-    found = Owed()
+def owed(facts: Facts, *, since: datetime | None, is_paused: bool, now: datetime) -> Owed:
+    """Return what the expressions of a job owe by ``now``."""
     rows = ScheduleExpression.objects.filter(job=facts.job)
     cursors = dict(rows.values_list("id", "next_due_at"))
     gaps = gaps_of(facts.job)
+    found = Owed()
+    uncovered: set[datetime] = set()
     for series in facts.series:
         end = _end(facts.job, cursors.get(series.id), is_paused, now)
         covered = Spans(gaps.get(series.id, ()))
         for due in _slots(facts.job, series, since, end):
-            if due in dues:
-                found.present.add(due)
-            elif due in covered:
-                found.in_gaps.add(due)
-            else:
-                found.missing.add(due)
-    # What one expression left out by a gap, and another owes without one, is missing.
-    found.in_gaps -= found.missing
+            found.dues.add(due)
+            (found.in_gaps if due in covered else uncovered).add(due)
+    # What one expression left out by a gap, another may owe without one.
+    found.in_gaps -= uncovered
     return found
 
 
@@ -100,7 +102,7 @@ class Spans:
         return place >= 0 and at <= self._ends[place]
 
 
-def any_in(dues: Sequence[datetime], start: datetime, end: datetime) -> bool:
+def _any_in(dues: Sequence[datetime], start: datetime, end: datetime) -> bool:
     """Tell whether one of the ascending ``dues`` lies in [start, end)."""
     place = bisect_right(dues, start - _EPSILON)
     return place < len(dues) and dues[place] < end

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -214,7 +215,7 @@ class Engine(RuleBasedStateMachine):
         if not tasks:
             return
         task = tasks[which % len(tasks)]
-        words = {"app": self.app, "user": ANN, "now": self.now}
+        words: dict[str, Any] = {"app": self.app, "user": ANN, "now": self.now}
         self.by_hand.add(task.pk)
         match verb:
             case "kill":
@@ -239,7 +240,7 @@ class Engine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.plans)
     def ask(self, which: int, hours: int, verb: str) -> None:
         plan = self._plan(which)
-        words = {"app": self.app, "user": ANN, "now": self.now}
+        words: dict[str, Any] = {"app": self.app, "user": ANN, "now": self.now}
         start = self.now - timedelta(hours=hours)
         before = set(Task.objects.values_list("pk", flat=True))
         try:

@@ -124,7 +124,7 @@ def test_the_policy_looks_at_all_expressions_together() -> None:
 
     decision = decided(slots, policy=MisfirePolicy.LAST)
 
-    assert decision.open == {ago(1): 1}
+    assert decision.open == {ago(1): [1]}
     assert {(m.expression_id, m.due_at) for m in decision.missed} == {
         (1, (ago(3),)),
         (2, (ago(2),)),
