@@ -68,7 +68,7 @@ def _gates(job: Job, due_at: datetime, task: Task | None, now: datetime) -> Iter
     yield _slot(job, due_at, task, expectations)
     yield _opened(job, due_at, task, now)
     yield from _dependencies(job, due_at, task, expectations, now)
-    yield _serial(job, due_at, task, expectations)
+    yield _serial(job, due_at, task, expectations, now)
     if task is None or task.status in FINAL or task.status == TaskStatus.RUNNING:
         yield from _ended(task)
         return
@@ -147,13 +147,18 @@ def _dependencies(
         yield replace(gate, state=GateState.PASSED, reason=None) if is_released else gate
 
 
-def _serial(job: Job, due_at: datetime, task: Task | None, expectations: Expectations) -> Gate:
+def _serial(
+    job: Job, due_at: datetime, task: Task | None, expectations: Expectations, now: datetime
+) -> Gate:
     if task is None or (task.kind == TaskKind.SCHEDULE and task.status == TaskStatus.WAITING):
         gate = gates.serial_gate(job, due_at, expectations)
         never = " It does not expire meanwhile." if task and task.expires_at is None else ""
         return replace(gate, text=gate.text + never) if gate.is_blocking else gate
     if task.status == TaskStatus.READY:
         return gates.overlap_gate(task)
+    if task.status == TaskStatus.WAITING:
+        held = gates.holding_gates(task, expectations, now=now)
+        return next((gate for gate in held if gate.name == "serial"), Gate(name="serial"))
     return Gate(name="serial")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -86,6 +86,7 @@ def _apply(
 ) -> None:
     if edit.mode is Edit.ADD:
         row = new_expression(job, edit, now=now)
+        row.floor_at = _strictly_after(now)
         row.next_due_at = first_slot(job, row, now=now, strictly=True)
         row.save(force_insert=True)
         return
@@ -95,9 +96,14 @@ def _apply(
         row.delete()
     elif (row.kind, row.text) != (edit.kind, edit.text):
         row.kind, row.text, row.fault = edit.kind, edit.text, ""
-        row.anchor_at = row.floor_at = now
+        row.anchor_at, row.floor_at = now, _strictly_after(now)
         row.next_due_at = first_slot(job, row, now=now, strictly=True)
         row.save()
+
+
+def _strictly_after(now: datetime) -> datetime:
+    """Return the floor of an edited expression: a slot of this very instant does not belong."""
+    return now + timedelta(microseconds=1)
 
 
 def _bridge_cycle(job: Job, old: Facts, user: str, now: datetime) -> ScheduleChange:

@@ -149,7 +149,7 @@ def _outage(values: Mapping[str, Any], world: World) -> None:
 
 
 def _system(values: Mapping[str, Any], world: World) -> None:
-    if values["status"] not in {1, 2}:
+    if values["status"] not in (1, 2):
         raise InvalidParameters("status: 1 resumes, 2 pauses")
     services.set_system_paused(values["status"] == 2, user=USER, now=world.now)
 

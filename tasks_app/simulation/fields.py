@@ -79,6 +79,8 @@ class Fields:
 
 def instant(value: object, place: str, zone: ZoneInfo) -> datetime:
     """Read an ISO 8601 instant; a naive one is in ``zone``."""
+    if isinstance(value, datetime):  # YAML reads an unquoted instant itself
+        value = value.isoformat()
     try:
         at = datetime.fromisoformat(value if isinstance(value, str) else "")
         return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)

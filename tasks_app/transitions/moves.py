@@ -83,6 +83,11 @@ def task_of(attempt: Attempt) -> Task:
     return task
 
 
+def lock(task: Task) -> None:
+    """Keep the task as it is until the transaction ends, for a verb that is two writes."""
+    _locked(task.pk)
+
+
 @prepared.select
 def _locked(task_id: int) -> QuerySet[Task]:
     rows = Task.objects.select_for_update(of=("self",)).select_related("job")

@@ -17,6 +17,7 @@ from tasks_app.transitions.values import Ending
 def kill(task: Task, *, user: str, now: datetime) -> bool:
     """WAITING or READY to KILLED at once; a RUNNING task is asked to stop (D-53)."""
     text = f"killed by {user}"
+    moves.lock(task)
     is_over = moves.end(
         task, TaskStatus.KILLED, Reason.KILLED_BY_USER, text, now, sources=UNSTARTED
     )
@@ -33,6 +34,7 @@ def remove(
     """WAITING, READY, FAILED or KILLED to REMOVED; a RUNNING task is killed first (D-54)."""
     sources = UNSTARTED | {TaskStatus.FAILED, TaskStatus.KILLED}
     text = text or f"removed by {user}"
+    moves.lock(task)
     is_over = moves.end(task, TaskStatus.REMOVED, reason, text, now, sources=sources)
     if not is_over and not _request_kill(task, user, now, removes_after_kill=True):
         return False
@@ -72,20 +74,25 @@ def retry(task: Task, *, user: str, now: datetime) -> bool:
 def force(task: Task, target: TaskStatus, *, user: str, text: str, now: datetime) -> bool:
     """Anything but SUCCESS and REMOVED to SUCCESS or FAILED; a live attempt is closed (D-52)."""
     assert target in {TaskStatus.SUCCESS, TaskStatus.FAILED}, target
-    live = Attempt.objects.filter(task=task, status__in=moves.LIVE_VALUES).first()
-    if live is not None:
-        words = f"forced to {target.name} by {user}"
-        moves.close(
-            live, Ending(status=AttemptStatus.KILLED, reason=Reason.FORCED, text=words), now
-        )
+    words = f"forced to {target.name} by {user}"
+    closed = Ending(status=AttemptStatus.KILLED, reason=Reason.FORCED, text=words)
+    _close_live(task, closed, now)
     sources = {source for source, targets in ALLOWED.items() if target in targets}
     if target is TaskStatus.FAILED:
         sources.add(TaskStatus.FAILED)  # no edge, but the word of whoever forces it counts
     moved = moves.end(task, target, Reason.FORCED, text, now, sources=sources)
     if moved:
+        # A claim may have come between; from here on none can.
+        _close_live(task, closed, now)
         Task.objects.filter(pk=task.pk).update(fence=F("fence") + 1)
         moves.note(task.pk, "force", now, user=user, reason=target.name, text=text)
     return moved
+
+
+def _close_live(task: Task, ending: Ending, now: datetime) -> None:
+    live = Attempt.objects.filter(task=task, status__in=moves.LIVE_VALUES).first()
+    if live is not None:
+        moves.close(live, ending, now)
 
 
 def _request_kill(task: Task, user: str, now: datetime, **stamps: object) -> bool:
