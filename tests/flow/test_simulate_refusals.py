@@ -1,4 +1,4 @@
-"""What ``manage.py simulate`` refuses: a document with exit 2, an action with a note (D-72)."""
+"""What ``manage.py simulate`` refuses: documents with exit 2, actions with a word why (D-72)."""
 
 from __future__ import annotations
 
