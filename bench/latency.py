@@ -115,10 +115,10 @@ def main() -> None:
         submit_to_start(running, app, key, "dummy")
         submit_to_start(running, app, key, "shell")
         child(running, app)
-        chain(running, app, is_one_off=False)
         chain(running, app, is_one_off=True)
         burst(running, app, 50)
         burst(running, app, stack.scaled(1000))
+        chain(running, app, is_one_off=False)
 
 
 if __name__ == "__main__":

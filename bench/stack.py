@@ -253,9 +253,13 @@ def _clear_rabbitmq() -> None:
     """Remove the queues and exchanges of our prefix."""
     with Connection(RABBITMQ) as link:
         channel: Any = link.channel()
-        for queue in (broker.queue_name(NAME, 1), f"{NAME}.bare"):
+        for queue in (
+            broker.queue_name(NAME, 1),
+            settings.CELERY_TASK_DEFAULT_QUEUE,
+            f"{NAME}.bare",
+        ):
             channel.queue_delete(queue)
         for prefix in (NAME, f"{NAME}.bare"):
-            for exchange in ("", ".group.1", ".control.pidbox", ".events"):
+            for exchange in ("", ".group.1", ".control", ".control.pidbox", ".events"):
                 channel.exchange_delete(f"{prefix}{exchange}")
             channel.exchange_delete(f"reply.{prefix}.control.pidbox")
