@@ -29,7 +29,7 @@ fix: install-dev ## format, and mend what the linter can
 lock: ## resolve the dependencies anew and write both lock files (needs uv)
 	uv lock --upgrade
 	uv export --quiet --no-header --no-emit-project --no-dev -o requirements.lock
-	uv export --quiet --no-header --no-emit-project -o requirements-dev.lock
+	uv export --quiet --no-header --no-emit-project --all-extras -o requirements-dev.lock
 	@! grep -n '://' requirements.lock requirements-dev.lock
 
 bench: install-dev ## measure: throughput and latency
