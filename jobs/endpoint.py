@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import transaction
 from rest_framework.request import Request
@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from jobs import audit, replays
 from jobs.models import App
 from sentinel_project import clock
-from sentinel_project.errors import InvalidParameters
+from sentinel_project.errors import InvalidParameters, Refused
 from sentinel_project.wire import jsontext, token
 from sentinel_project.wire.address import address_of
 from sentinel_project.wire.envelope import Envelope, Reply
@@ -35,9 +35,13 @@ class Endpoint(EnvelopeView):
     """An endpoint that reads: also answers GET."""
 
     http_method_names = ["get", "post"]
+    #: Refused to NORMAL apps before anything is looked at, so that the answer tells nothing.
+    for_admins: ClassVar[bool] = False
 
     def answer(self, request: Request, unwrapped: Envelope) -> Reply:
         assert isinstance(request.auth, App)
+        if self.for_admins and not request.auth.is_admin:
+            raise Refused("only ADMIN apps may do this")
         call = Call(app=request.auth, user=unwrapped.user, now=clock.now())
         with audit.calling_from(address_of(request)):
             return self.perform(call, unwrapped, endpoint=request.path)
@@ -58,6 +62,8 @@ class Mutation(Endpoint):
     """An endpoint that changes something: POST only, done once however often it comes (W-13)."""
 
     http_method_names = ["post"]
+    #: The answer holds a secret, and is kept sealed for whoever repeats the request.
+    seals_answer: ClassVar[bool] = False
 
     def perform(self, call: Call, unwrapped: Envelope, *, endpoint: str) -> Reply:
         decoded = unwrapped.decoded()
@@ -73,7 +79,7 @@ class Mutation(Endpoint):
         if not key:
             with transaction.atomic():
                 return self.reply_to(call, params)
-        request = replays.Request(call.app, endpoint, key, asked)
+        request = replays.Request(call.app, endpoint, key, asked, self.seals_answer)
         return replays.answer_once(request, lambda: self.reply_to(call, params), now=call.now)
 
 

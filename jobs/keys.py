@@ -5,11 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from functools import lru_cache
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
 _PURPOSE = b"sentinel.app-key\x00"
+
+
+class Unreadable(Exception):
+    """It was sealed under a secret that is neither the present one nor a fallback."""
 
 
 def new_key() -> str:
@@ -22,12 +27,19 @@ def seal(key: str) -> str:
 
 
 def unseal(sealed: str) -> str:
-    """Return the key; raises InvalidToken if it was sealed under a secret we no longer have."""
-    return _sealer().decrypt(sealed.encode()).decode()
+    """Return what was sealed, under the present secret or an earlier one; or raise Unreadable."""
+    try:
+        return _sealer().decrypt(sealed.encode()).decode()
+    except InvalidToken as error:
+        raise Unreadable from error
 
 
 def _sealer() -> MultiFernet:
-    """Seals with SECRET_KEY, and still opens what an earlier one has sealed."""
-    secrets_ = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    digests = (hashlib.sha256(_PURPOSE + str(secret).encode()).digest() for secret in secrets_)
+    """Return what seals with SECRET_KEY, and still opens what a fallback has sealed."""
+    return _sealer_of(str(settings.SECRET_KEY), *map(str, settings.SECRET_KEY_FALLBACKS))
+
+
+@lru_cache(maxsize=8)
+def _sealer_of(*words: str) -> MultiFernet:
+    digests = (hashlib.sha256(_PURPOSE + word.encode()).digest() for word in words)
     return MultiFernet([Fernet(base64.urlsafe_b64encode(digest)) for digest in digests])

@@ -1,4 +1,7 @@
-"""What should run, and when: apps, worker groups, jobs with their schedules and dependencies."""
+"""What should run, and when: apps, worker groups, jobs with their schedules and dependencies.
+
+What is kept of calls is in ``jobs.records``, and belongs here all the same.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ from zoneinfo import ZoneInfo
 from django.db import models
 from django.db.models import F, Q
 
+from jobs.records import AuditEntry as AuditEntry
+from jobs.records import AuthFailure as AuthFailure
+from jobs.records import RequestRecord as RequestRecord
 from jobs.rules.enums import (
     AppKind,
     CommonStrategy,
@@ -16,6 +22,7 @@ from jobs.rules.enums import (
     ExpressionKind,
     JobStatus,
     MisfirePolicy,
+    TokenForms,
 )
 
 DEFAULT_GROUP_ID = 1
@@ -27,7 +34,7 @@ def new_revision() -> int:
     return secrets.randbits(62)
 
 
-def _choices(words: type[AppKind | MisfirePolicy]) -> list[tuple[str, str]]:
+def _choices(words: type[AppKind | MisfirePolicy | TokenForms]) -> list[tuple[str, str]]:
     return [(word.value, word.value) for word in words]
 
 
@@ -47,6 +54,24 @@ class WorkerGroup(models.Model):
         return self.name
 
 
+class Department(models.Model):
+    """A name that the label ``department`` of jobs may have (D-83)."""
+
+    name = models.CharField(max_length=256, unique=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class BizGroup(models.Model):
+    """What an id in the label ``bizGroups`` of jobs is called (D-83)."""
+
+    name = models.CharField(max_length=256, unique=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class App(models.Model):
     """A registered business system (D-80). Up to two live keys, stored encrypted (W-12)."""
 
@@ -58,12 +83,20 @@ class App(models.Model):
     sealed_old_key = models.TextField(
         editable=False, blank=True, default="", help_text="still accepted until dropped"
     )
+    token_forms = models.CharField(
+        max_length=4,
+        choices=_choices(TokenForms),
+        default=TokenForms.BOTH.value,
+        help_text="v1: the published token, v2: the strong one, which signs the whole call",
+    )
     max_concurrency = models.PositiveIntegerField(default=0, help_text="0 = unlimited")
     max_priority = models.PositiveSmallIntegerField(default=10)
     allowed_groups = models.ManyToManyField(
         WorkerGroup, blank=True, help_text="none chosen = every group"
     )
     created_at = models.DateTimeField()
+    #: It was deleted: no key fits it, and its name stays what history calls it.
+    closed_at = models.DateTimeField(null=True, editable=False)
 
     def __str__(self) -> str:
         return self.name
@@ -176,6 +209,19 @@ class Job(models.Model):
             return datetime.max.replace(tzinfo=UTC)
 
 
+class Grant(models.Model):
+    """``job`` may be waited for by the jobs of another app, registered or not yet (D-80)."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="grants")
+    app_name = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "app_name"], name="grant_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.app_name} may wait for {self.job_id}"
+
+
 class DependencyEntry(models.Model):
     """``job`` waits for the runs of ``upstream`` that ``offset`` names (1-domain.md 4)."""
 
@@ -224,59 +270,3 @@ class ScheduleExpression(models.Model):
 
     def __str__(self) -> str:
         return self.text
-
-
-class AuditEntry(models.Model):
-    """Who changed what, append-only (D-85)."""
-
-    at = models.DateTimeField()
-    app = models.ForeignKey(App, null=True, on_delete=models.PROTECT)
-    user = models.CharField(max_length=256, blank=True, default="")
-    address = models.CharField(max_length=64, blank=True, default="")
-    action = models.CharField(max_length=64)
-    object_type = models.CharField(max_length=32)
-    object_id = models.BigIntegerField()
-    before = models.JSONField(null=True)
-    after = models.JSONField(null=True)
-
-    class Meta:
-        verbose_name_plural = "audit entries"
-        indexes = [models.Index(fields=["object_type", "object_id", "at"], name="audit_of_object")]
-
-    def __str__(self) -> str:
-        return f"{self.action} {self.object_type} {self.object_id}"
-
-
-class RequestRecord(models.Model):
-    """The first answer to a mutating request, given again when the request is repeated (W-13)."""
-
-    app = models.ForeignKey(App, on_delete=models.CASCADE)
-    endpoint = models.CharField(max_length=128)
-    request_key = models.CharField(max_length=80)
-    digest = models.CharField(max_length=64)
-    answer = models.JSONField(null=True)
-    created_at = models.DateTimeField(db_index=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["app", "endpoint", "request_key"], name="request_answered_once"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.endpoint} {self.request_key}"
-
-
-class AuthFailure(models.Model):
-    """A token that was refused; too many from one address are answered with 429 (W-12)."""
-
-    app_name = models.CharField(max_length=64, help_text="as given, its first 64 characters")
-    address = models.CharField(max_length=64)
-    at = models.DateTimeField(db_index=True)
-
-    class Meta:
-        indexes = [models.Index(fields=["app_name", "address", "at"], name="auth_failure_of")]
-
-    def __str__(self) -> str:
-        return f"{self.app_name} from {self.address}"

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from jobs import keys
 from jobs.models import App, RequestRecord
 from sentinel_project.errors import Refused
 from sentinel_project.wire import jsontext
@@ -28,6 +29,8 @@ class Request:
     endpoint: str
     key: str
     digest: str
+    #: The answer holds a secret and is kept sealed.
+    is_sealed: bool = False
 
 
 def digest_of(*words: str) -> str:
@@ -48,18 +51,23 @@ def answer_once(request: Request, act: Callable[[], Reply], *, now: datetime) ->
     record = RequestRecord.objects.get(**same)
     if record.answer is None:
         reply = act()
-        RequestRecord.objects.filter(pk=record.pk).update(answer=_packed(reply))
+        RequestRecord.objects.filter(pk=record.pk).update(answer=_packed(reply, request))
         return reply
     if record.digest != request.digest:
         raise Refused("requestId was used before with other parameters; choose a new one")
-    return _unpacked(record.answer)
+    return _unpacked(record.answer, request)
 
 
-def _packed(reply: Reply) -> str:
+def _packed(reply: Reply, request: Request) -> str:
     """Return the reply as one text, since a database may reorder the keys of an object."""
-    return jsontext.dumps([int(reply.code), reply.msg, reply.data])
+    text = jsontext.dumps([int(reply.code), reply.msg, reply.data])
+    return keys.seal(text) if request.is_sealed else text
 
 
-def _unpacked(packed: str) -> Reply:
-    code, msg, data = json.loads(packed)
+def _unpacked(packed: str, request: Request) -> Reply:
+    try:
+        text = keys.unseal(packed) if request.is_sealed else packed
+    except keys.Unreadable as error:
+        raise Refused("the first answer can no longer be read; choose a new requestId") from error
+    code, msg, data = json.loads(text)
     return Reply(data=data, code=ReplyCode(code), msg=msg)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, TypeVar
 
-from django.db.models import Min, Q, QuerySet
+from django.db.models import Min, Model, Q, QuerySet
 
 from jobs.models import DEFAULT_GROUP_ID, App, DependencyEntry, Job
 from jobs.rules.enums import CommonStrategy, ContentType, ExpressionKind, JobStatus, MisfirePolicy
@@ -14,6 +15,7 @@ from jobs.rules.spec import DependencyEdit, JobSpec, ScheduleEdit
 from sentinel_project.errors import InvalidParameters, NotFound
 
 _MAX_DIGITS = 18
+Row = TypeVar("Row", bound=Model)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +34,10 @@ class JobFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class JobPage:
-    """Some of the jobs, and where the next page starts; None: there is none."""
+class Page(Generic[Row]):
+    """Some of the rows, and where the next page starts; None: there is none."""
 
-    jobs: Sequence[Job]
+    rows: Sequence[Row]
     cursor: str | None
 
 
@@ -88,16 +90,22 @@ def _status_is(status: JobStatus | None, now: datetime) -> Q:
     return Q(status=status) & ~is_over
 
 
-def job_page(app: App, wanted: JobFilter, *, limit: int, cursor: str, now: datetime) -> JobPage:
+def job_page(app: App, wanted: JobFilter, *, limit: int, cursor: str, now: datetime) -> Page[Job]:
     """Return up to ``limit`` jobs, newest first, each with its next due time as ``next_due``."""
     rows = jobs_like(app, wanted, now=now).annotate(next_due=Min("expressions__next_due_at"))
+    return page_of(rows, limit=limit, cursor=cursor)
+
+
+def page_of(rows: QuerySet[Row], *, limit: int, cursor: str) -> Page[Row]:
+    """Return up to ``limit`` rows, newest first."""
+    rows = rows.order_by("-pk")
     if cursor:
         if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _MAX_DIGITS):
             raise InvalidParameters("cursor must be the cursor of an earlier answer, unchanged")
         rows = rows.filter(pk__lt=int(cursor))
     found = list(rows[: limit + 1])
-    page = found[:limit]
-    return JobPage(page, str(page[-1].pk) if len(found) > limit else None)
+    shown = found[:limit]
+    return Page(shown, str(shown[-1].pk) if len(found) > limit else None)
 
 
 def upstreams_of(app: App, job: Job, *, depth: int) -> list[Relation]:

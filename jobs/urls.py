@@ -1,10 +1,11 @@
-"""Addresses below /api/ that are about jobs."""
+"""Addresses below /api/ that are about jobs, and about places: apps, groups, labels, workers."""
 
 from __future__ import annotations
 
 from django.urls import path
 
 from jobs import views
+from jobs.views import administration
 
 urlpatterns = [
     path("job/submit", views.SubmitJobView.as_view()),
@@ -22,4 +23,24 @@ urlpatterns = [
     path("job/run", views.RunJobView.as_view()),
     path("job/skip", views.SkipSlotView.as_view()),
     path("job/fill", views.FillGapsView.as_view()),
+    path("job/grant/set", views.SetGrantsView.as_view()),
+    path("job/grant/list", views.GrantListView.as_view()),
+    path("app/add", administration.AddAppView.as_view()),
+    path("app/edit", administration.EditAppView.as_view()),
+    path("app/delete", administration.DeleteAppView.as_view()),
+    path("app/list", administration.AppListView.as_view()),
+    path("app/rotateKey", administration.RotateKeyView.as_view()),
+    path("workerGroup/add", administration.AddWorkerGroupView.as_view()),
+    path("workerGroup/edit", administration.EditWorkerGroupView.as_view()),
+    path("workerGroup/status/set", administration.SwitchWorkerGroupView.as_view()),
+    path("workerGroup/list", administration.WorkerGroupListView.as_view()),
+    path("worker/list", administration.WorkerListView.as_view()),
+    path("bizGroup/add", administration.AddBizGroupView.as_view()),
+    path("bizGroup/edit", administration.EditBizGroupView.as_view()),
+    path("bizGroup/delete", administration.DeleteBizGroupView.as_view()),
+    path("bizGroup/list", administration.BizGroupListView.as_view()),
+    path("department/add", administration.AddDepartmentView.as_view()),
+    path("department/edit", administration.EditDepartmentView.as_view()),
+    path("department/delete", administration.DeleteDepartmentView.as_view()),
+    path("department/list", administration.DepartmentListView.as_view()),
 ]

@@ -97,6 +97,11 @@ class Acting:
     def words(self) -> dict[str, Any]:
         return {"app": self.app, "user": self.user, "now": self.now}
 
+    @property
+    def asking(self) -> dict[str, Any]:
+        """Return the same for services whose subject may be an app itself."""
+        return {"by": self.app, "user": self.user, "now": self.now}
+
 
 @contextmanager
 def acting(request: HttpRequest) -> Iterator[Acting]:

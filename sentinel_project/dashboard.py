@@ -27,6 +27,8 @@ _SIDEBAR = (
     ("Ledger", "Audit log", "history", "jobs.auditentry"),
     ("Places", "Apps", "key", "jobs.app"),
     ("Places", "Worker groups", "dns", "jobs.workergroup"),
+    ("Places", "Departments", "apartment", "jobs.department"),
+    ("Places", "Biz groups", "category", "jobs.bizgroup"),
     ("Places", "Workers", "memory", "tasks_app.worker"),
     ("Places", "Schedulers", "timer", "tasks_app.scheduler"),
     ("People", "Users", "person", "auth.user"),

@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.fernet import InvalidToken
 from django.contrib.auth import get_user_model
 
 from jobs import app_services, keys
@@ -55,6 +54,8 @@ def _app_key(kept: str, now: datetime) -> str:
         return key
     if kept and _has_key(app, kept):
         return kept
+    if app.sealed_old_key:
+        app_services.drop_old_key(app, user=_BY, now=now)
     return app_services.rotate_key(app, user=_BY, now=now)
 
 
@@ -63,7 +64,7 @@ def _has_key(app: App, key: str) -> bool:
         return key in {
             keys.unseal(sealed) for sealed in (app.sealed_key, app.sealed_old_key) if sealed
         }
-    except InvalidToken:
+    except keys.Unreadable:
         return False  # sealed under a secret of another installation
 
 

@@ -11,7 +11,8 @@ from django.db import transaction
 from django.db.models import QuerySet, Sum
 
 from jobs.models import WorkerGroup
-from tasks_app.models import Worker
+from tasks_app.models import Attempt, Worker
+from tasks_app.rules.states import LIVE
 
 logger = logging.getLogger(__name__)
 
@@ -84,3 +85,12 @@ def live_slots(now: datetime) -> dict[int, int]:
     """Return how many runs the live workers of each group can do at once."""
     rows = live(now).filter(groups__isnull=False).values_list("groups").annotate(Sum("slots"))
     return dict(rows.order_by())
+
+
+def running_on(names: Sequence[str]) -> dict[str, list[Attempt]]:
+    """Return the live attempts of each of these workers, oldest first."""
+    rows = Attempt.objects.filter(worker__in=names, status__in=[each.value for each in LIVE])
+    found: dict[str, list[Attempt]] = {}
+    for attempt in rows.select_related("task").order_by("pk"):
+        found.setdefault(attempt.worker, []).append(attempt)
+    return found

@@ -15,13 +15,13 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from jobs import admin_services, app_services, operators
+from jobs import app_services, operators
 from jobs.models import App
 from jobs.rules.enums import AppKind
 from sentinel_project.admin_base import RefusableForm, SentinelAdmin, acting, instant, problems_of
 from sentinel_project.errors import Refused, SentinelError
 
-_LIMITS = ("owner", "max_concurrency", "max_priority", "allowed_groups")
+_LIMITS = app_services.LIMITS
 
 
 def rotation_of(app: App) -> str:
@@ -40,8 +40,8 @@ class AppForm(RefusableForm):
 
     def clean_max_priority(self) -> int:
         value = int(self.cleaned_data["max_priority"])
-        if value > admin_services.MAX_PRIORITY:
-            self.add_error("max_priority", f"it is at most {admin_services.MAX_PRIORITY}")
+        if value > app_services.MAX_PRIORITY:
+            self.add_error("max_priority", f"it is at most {app_services.MAX_PRIORITY}")
         return value
 
 
@@ -67,9 +67,9 @@ class AppAdmin(SentinelAdmin):
         return ("name", "kind", "is_enabled", "two_keys", "created") if obj else ()
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The operators' app is nobody's to change: a key would let somebody call as everybody."""
-        is_ours = obj is not None and operators.is_operator(obj)
-        return not is_ours and super().has_change_permission(request, obj)
+        """Refuse the operators' app, a key of which would call as everybody, and deleted ones."""
+        is_shut = obj is not None and (operators.is_operator(obj) or not app_services.is_open(obj))
+        return not is_shut and super().has_change_permission(request, obj)
 
     created = staticmethod(instant("created_at"))
 
@@ -92,20 +92,18 @@ class AppAdmin(SentinelAdmin):
     def save_model(
         self, request: HttpRequest, obj: Any, form: ModelForm[Any], change: bool
     ) -> None:
-        groups = form.cleaned_data["allowed_groups"]
-        changes = {name: form.cleaned_data[name] for name in _LIMITS if name != "allowed_groups"}
+        limits = {name: form.cleaned_data[name] for name in _LIMITS}
+        limits["allowed_groups"] = [group.pk for group in limits["allowed_groups"]]
         with acting(request) as who:
-            if not change:
-                made, key = app_services.register_app(
-                    name=obj.name,
-                    kind=AppKind(obj.kind),
-                    owner=obj.owner,
-                    user=who.user,
-                    now=who.now,
-                )
-                obj.pk = made.pk
-                cast(Any, request).fresh_key = key
-            admin_services.edit_app(obj, changes, groups=groups, user=who.user, now=who.now)
+            if change:
+                app_services.edit_app(obj, limits, **who.asking)
+                return
+            kind = AppKind(obj.kind)
+            made, key = app_services.register_app(
+                name=obj.name, kind=kind, limits=limits, **who.asking
+            )
+            obj.pk = made.pk
+            cast(Any, request).fresh_key = key
 
     def save_related(self, *args: Any, **kwargs: Any) -> None:
         """Nothing is left to save: the groups went through the service."""
@@ -128,27 +126,27 @@ class AppAdmin(SentinelAdmin):
     # -- verbs -------------------------------------------------------------------------------------
 
     def rotate(self, request: HttpRequest, app: App) -> HttpResponse:
-        _refuse_operator(app)
+        _refuse_shut(app)
         if not constant_time_compare(request.POST.get("rotation", ""), rotation_of(app)):
             raise Refused(
                 f"the key of {app.name} was rotated meanwhile; look before you do it again"
             )
         with acting(request) as who:
-            key = app_services.rotate_key(app, user=who.user, now=who.now)
+            key = app_services.rotate_key(app, **who.asking)
         return self._key_page(request, app, key)
 
     def drop_old_key(self, request: HttpRequest, app: App) -> None:
         with acting(request) as who:
-            app_services.drop_old_key(app, user=who.user, now=who.now)
+            app_services.drop_old_key(app, **who.asking)
         self.message_user(request, f"The old key of {app.name} is no longer accepted.")
 
     def set_enabled(self, request: HttpRequest, app: App) -> None:
         self._set_enabled(request, app, request.POST.get("verb") == "enable")
 
     def _set_enabled(self, request: HttpRequest, app: App, is_enabled: bool) -> None:
-        _refuse_operator(app)
+        _refuse_shut(app)
         with acting(request) as who:
-            app_services.set_enabled(app, is_enabled, user=who.user, now=who.now)
+            app_services.set_enabled(app, is_enabled, **who.asking)
         self.message_user(request, f"{app.name} is {'enabled' if is_enabled else 'disabled'}.")
 
     verbs = {
@@ -174,6 +172,8 @@ class AppAdmin(SentinelAdmin):
                 self.message_user(request, problems_of(refusal)[0], messages.ERROR)
 
 
-def _refuse_operator(app: App) -> None:
+def _refuse_shut(app: App) -> None:
     if app.name == operators.NAME:
         raise Refused(f"{app.name} is the operators' own app; nobody may call with it")
+    if not app_services.is_open(app):
+        raise Refused(f"app {app.name} was deleted")

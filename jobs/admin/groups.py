@@ -1,4 +1,4 @@
-"""Admin: worker groups are added, enabled and disabled (D-81)."""
+"""Admin: worker groups are added, renamed, enabled and disabled; labels get names (D-81, D-83)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from jobs import admin_services
-from jobs.models import WorkerGroup
+from jobs import place_services
+from jobs.models import BizGroup, Department, WorkerGroup
 from sentinel_project import clock
 from sentinel_project.admin_base import SentinelAdmin, acting
 from tasks_app import workers
@@ -22,12 +22,10 @@ class WorkerGroupAdmin(SentinelAdmin):
     list_filter = ("is_enabled",)
     search_fields = ("name",)
     ordering = ("pk",)
-    fields = ("name", "is_enabled")
     actions = ("enable", "disable")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """A name is given once: it is what people know the queue by."""
-        return ("name",) if obj else ()
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("name", "is_enabled") if obj else ("name",)
 
     @admin.display(description="slots of live workers")
     def live_slots(self, group: WorkerGroup) -> int:
@@ -36,14 +34,10 @@ class WorkerGroupAdmin(SentinelAdmin):
     def save_model(
         self, request: HttpRequest, obj: Any, form: ModelForm[Any], change: bool
     ) -> None:
-        with acting(request) as who:
-            if change:
-                admin_services.set_group_enabled(obj, obj.is_enabled, user=who.user, now=who.now)
-                return
-            made = admin_services.add_group(
-                obj.name, is_enabled=obj.is_enabled, user=who.user, now=who.now
-            )
-            obj.pk = made.pk
+        _save_name(request, obj, change)
+        if change:
+            with acting(request) as who:
+                place_services.set_group_enabled(obj.pk, obj.is_enabled, **who.asking)
 
     @admin.action(description="Enable", permissions=["act"])
     def enable(self, request: HttpRequest, queryset: QuerySet[WorkerGroup]) -> None:
@@ -60,9 +54,33 @@ class WorkerGroupAdmin(SentinelAdmin):
         with acting(request) as who:
             answers = [
                 (
-                    admin_services.set_group_enabled(group, is_enabled, user=who.user, now=who.now),
+                    place_services.set_group_enabled(group.pk, is_enabled, **who.asking),
                     f"group {group.name} is {word}",
                 )
                 for group in groups.order_by("pk")
             ]
         self.tell_each(request, answers)
+
+
+def _save_name(request: HttpRequest, obj: Any, change: bool) -> None:
+    """Add the place, or give it the name of the form."""
+    with acting(request) as who:
+        if change:
+            place_services.rename_place(type(obj), obj.pk, obj.name, **who.asking)
+        else:
+            obj.pk = place_services.add_place(type(obj), obj.name, **who.asking).pk
+
+
+@admin.register(Department, BizGroup)
+class LabelAdmin(SentinelAdmin):
+    """What the labels of jobs may say; jobs that carry a department's name follow it."""
+
+    list_display = ("id", "name")
+    search_fields = ("name",)
+    ordering = ("name",)
+    fields = ("name",)
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: ModelForm[Any], change: bool
+    ) -> None:
+        _save_name(request, obj, change)

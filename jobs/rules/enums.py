@@ -12,6 +12,21 @@ class AppKind(StrEnum):
     ADMIN = "ADMIN"
 
 
+class TokenForms(StrEnum):
+    """Which forms of ``appToken`` an app may use (W-11)."""
+
+    V1 = "v1"
+    V2 = "v2"
+    BOTH = "both"
+
+
+class Switch(IntEnum):
+    """Whether an app or a worker group takes part."""
+
+    ENABLED = 1
+    DISABLED = 2
+
+
 class JobStatus(IntEnum):
     """EXPIRED is derived from the active window and never stored (D-1)."""
 

@@ -10,7 +10,7 @@ from jobs.models import Job, ScheduleExpression
 from jobs.outlook import PlannedRun, reason_of
 from jobs.preview import Binding, ComingRun, Outlook
 from jobs.rules.enums import JobStatus
-from jobs.selectors import JobPage, Relation
+from jobs.selectors import Page, Relation
 from jobs.services.schedules import ScheduleChange
 from sentinel_project.wire.envelope import Reply, ReplyCode
 from sentinel_project.wire.fields import to_millis
@@ -79,8 +79,8 @@ def cycle(change: ScheduleChange) -> dict[str, object]:
     }
 
 
-def listed(page: JobPage, *, now: datetime) -> dict[str, object]:
-    return {"jobs": [_brief(job, now) for job in page.jobs], "cursor": page.cursor}
+def listed(page: Page[Job], *, now: datetime) -> dict[str, object]:
+    return {"jobs": [_brief(job, now) for job in page.rows], "cursor": page.cursor}
 
 
 def _brief(job: Job, now: datetime) -> dict[str, object]:

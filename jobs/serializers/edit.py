@@ -12,7 +12,7 @@ from jobs.rules.enums import CommonStrategy, Edit, ExpressionKind
 from jobs.rules.spec import DependencyEdit, ScheduleEdit
 from jobs.serializers.submit import SubmitJobParams
 from sentinel_project.wire.fields import CodeField, IdField, ListField, OptionalIdField, TextField
-from sentinel_project.wire.params import Params
+from sentinel_project.wire.params import Given, Params
 
 _NOT_EDITED = ("status", "isTemp")
 
@@ -81,14 +81,10 @@ class DependencyList(ListField):
         super().__init__(child=DependencyParams(), source="dependencies", **kwargs)
 
 
-class _Given(dict[str, Any]):
-    """What an edit was given, by the names of a spec."""
-
-
 class EditJobParams(SubmitJobParams):
     """``parameters`` of /api/job/edit: fields of a submission, each of which may be absent."""
 
-    builds: ClassVar[type[Any]] = _Given
+    builds: ClassVar[type[Any]] = Given
 
     jobId = IdField(source="job_id")
     dependencyList = DependencyList(required=False, allow_null=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jobs.services.dependencies import set_dependencies
 from jobs.services.edit import edit_job
+from jobs.services.grants import set_grants
 from jobs.services.schedules import set_schedule
 from jobs.services.skips import skip_slot
 from jobs.services.status import restore_job, set_status
@@ -14,6 +15,7 @@ __all__ = [
     "next_times",
     "restore_job",
     "set_dependencies",
+    "set_grants",
     "set_schedule",
     "set_status",
     "skip_slot",

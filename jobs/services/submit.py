@@ -84,7 +84,8 @@ def _owner(spec: JobSpec, app: App) -> App:
     """Return whose job it will be: another app's only for ADMIN ones (D-80)."""
     if spec.app_name is None or spec.app_name == app.name:
         return app
-    owner = App.objects.filter(name=spec.app_name).first() if app.is_admin else None
+    open_apps = App.objects.filter(closed_at__isnull=True)
+    owner = open_apps.filter(name=spec.app_name).first() if app.is_admin else None
     if owner is None:
         raise InvalidParameters(
             f"appName: jobs of {spec.app_name!r} cannot be submitted by {app.name!r}"

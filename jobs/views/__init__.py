@@ -18,11 +18,18 @@ from jobs.views.queries import (
     JobTasksView,
     JobView,
 )
-from jobs.views.verbs import FillGapsView, RunJobView, SkipSlotView
+from jobs.views.verbs import (
+    FillGapsView,
+    GrantListView,
+    RunJobView,
+    SetGrantsView,
+    SkipSlotView,
+)
 
 __all__ = [
     "EditJobView",
     "FillGapsView",
+    "GrantListView",
     "JobListView",
     "JobPlanView",
     "JobRelationView",
@@ -32,6 +39,7 @@ __all__ = [
     "PreviewJobView",
     "RunJobView",
     "SetDependenciesView",
+    "SetGrantsView",
     "SetJobStatusView",
     "SetScheduleView",
     "SkipSlotView",

@@ -1,17 +1,21 @@
-"""/api/job/…: run a job now, skip a slot to come, fill slots that were left out (D-55)."""
+"""/api/job/…: run a job now, skip a slot to come, fill slots that were left out, grant it."""
 
 from __future__ import annotations
 
-from jobs import services
-from jobs.endpoint import Call, Mutation
+from jobs import selectors, services
+from jobs.endpoint import Call, Endpoint, Mutation
 from jobs.serializers import (
     FillGaps,
     FillGapsParams,
+    JobRef,
+    JobRefParams,
     RunJob,
     RunJobParams,
     SkipSlot,
     SkipSlotParams,
 )
+from jobs.serializers.administration import JobGrants, SetGrantsParams
+from jobs.serializers.places import grants
 from sentinel_project.wire.fields import to_millis
 from tasks_app import services as task_services
 
@@ -55,3 +59,25 @@ class FillGapsView(Mutation):
             params.job_id, params.start, params.end, app=call.app, user=call.user, now=call.now
         )
         return {"taskIds": task_ids}
+
+
+class SetGrantsView(Mutation):
+    """/api/job/grant/set: which apps' jobs may wait for this one (D-80)."""
+
+    params = SetGrantsParams
+
+    def handle(self, call: Call, params: JobGrants) -> object:
+        job = services.set_grants(
+            params.job_id, params.app_names, app=call.app, user=call.user, now=call.now
+        )
+        return grants(job, job.grants.order_by("app_name"))
+
+
+class GrantListView(Endpoint):
+    """/api/job/grant/list: which apps' jobs may wait for this one."""
+
+    params = JobRefParams
+
+    def handle(self, call: Call, params: JobRef) -> object:
+        job = selectors.job_of(call.app, params.job_id)
+        return grants(job, job.grants.order_by("app_name"))

@@ -17,6 +17,10 @@ REQUEST_ID = "requestId"
 _MAX_UNKNOWN = 20
 
 
+class Given(dict[str, Any]):
+    """What an edit was given, by our names: it may be built of any of its fields."""
+
+
 class Params(serializers.Serializer[Any]):
     """Translates wire names; ``builds`` is the dataclass that holds the defaults.
 

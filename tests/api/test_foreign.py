@@ -45,6 +45,8 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("/api/job/run", {"jobId": "JOB"}),
     ("/api/job/skip", {"jobId": "JOB", "scheduleTime": NOON}),
     ("/api/job/fill", {"jobId": "JOB", "from": 1, "to": NOON}),
+    ("/api/job/grant/set", {"jobId": "JOB", "appNames": ["mine"]}),
+    ("/api/job/grant/list", {"jobId": "JOB"}),
     ("/api/task/query/status", {"taskId": "TASK"}),
     ("/api/task/query", {"taskId": "TASK"}),
     ("/api/task/queryRelation", {"taskId": "TASK", "relationType": 1}),

@@ -12,15 +12,14 @@ from jobs import keys, operators
 from jobs.models import App, AuditEntry, WorkerGroup
 from jobs.rules.enums import AppKind
 from sentinel_project.errors import Refused
-from tests.builders import KEY, make_app
+from tests.builders import KEY, NOW, make_app
 from tests.caller import Caller
 from tests.flow.admin_desk import staff, superuser
 
 pytestmark = pytest.mark.django_db
 
-NEW_APP = {"name": "billing", "kind": "NORMAL", "owner": "", "max_concurrency": 0} | {
-    "max_priority": 10
-}
+LIMITS = {"owner": "", "token_forms": "both", "max_concurrency": 0, "max_priority": 10}
+NEW_APP = {"name": "billing", "kind": "NORMAL"} | LIMITS
 
 
 @pytest.fixture
@@ -129,18 +128,17 @@ def test_a_disabled_app_cannot_call_until_it_is_enabled(desk: Client, caller: Ca
 def test_limits_are_edited_and_audited(desk: Client) -> None:
     app = make_app()
     group = WorkerGroup.objects.create(name="fast")
-    limits = {"owner": "bi", "max_concurrency": 5, "max_priority": 4, "allowed_groups": [group.pk]}
+    limits = {"owner": "bi", "token_forms": "v2", "max_concurrency": 5, "max_priority": 4}
 
-    assert desk.post(page_of(app), limits).status_code == 302
+    reply = desk.post(page_of(app), limits | {"allowed_groups": [group.pk]})
 
+    assert reply.status_code == 302
     app.refresh_from_db()
-    assert (app.owner, app.max_concurrency, app.max_priority) == ("bi", 5, 4)
+    assert {name: getattr(app, name) for name in limits} == limits
     assert list(app.allowed_groups.all()) == [group]
     entry = AuditEntry.objects.get(action="app.edit")
     assert entry.before == {
-        "owner": "",
-        "max_concurrency": 0,
-        "max_priority": 10,
+        **LIMITS,
         "allowed_groups": [],
     }
 
@@ -148,7 +146,7 @@ def test_limits_are_edited_and_audited(desk: Client) -> None:
 def test_a_ceiling_above_ten_is_refused_at_its_field(desk: Client) -> None:
     app = make_app()
 
-    reply = desk.post(page_of(app), {"owner": "", "max_concurrency": 0, "max_priority": 11})
+    reply = desk.post(page_of(app), LIMITS | {"max_priority": 11})
 
     assert "max_priority" in reply.context["adminform"].form.errors
     assert App.objects.get(pk=app.pk).max_priority == 10
@@ -156,12 +154,11 @@ def test_a_ceiling_above_ten_is_refused_at_its_field(desk: Client) -> None:
 
 def test_name_and_kind_stay_as_registered(desk: Client) -> None:
     app = make_app(name="billing")
-    data = {"name": "root", "kind": "ADMIN", "owner": "", "max_concurrency": 0, "max_priority": 10}
 
-    desk.post(page_of(app), data)
+    desk.post(page_of(app), {"name": "root", "kind": "ADMIN", **LIMITS, "owner": "bi"})
 
     app.refresh_from_db()
-    assert (app.name, app.kind) == ("billing", "NORMAL")
+    assert (app.name, app.kind, app.owner) == ("billing", "NORMAL", "bi")
 
 
 def test_whoever_may_only_look_changes_no_app() -> None:
@@ -211,25 +208,49 @@ def test_a_registered_app_of_that_name_is_acted_as_by_nobody() -> None:
 GROUPS = "/admin/jobs/workergroup/"
 
 
-def test_a_group_is_added_and_disabled_on_record(desk: Client) -> None:
-    assert desk.post(f"{GROUPS}add/", {"name": "fast", "is_enabled": "on"}).status_code == 302
+def test_a_group_is_added_renamed_and_disabled_on_record(desk: Client) -> None:
+    assert desk.post(f"{GROUPS}add/", {"name": "fast"}).status_code == 302
     group = WorkerGroup.objects.get(name="fast")
-    desk.post(f"{GROUPS}{group.pk}/change/", {})
-    data = {"action": "enable", "index": "0", "_selected_action": [group.pk]}
-    desk.post(GROUPS, data)
+    assert group.is_enabled
+    desk.post(f"{GROUPS}{group.pk}/change/", {"name": "faster"})
+    desk.post(GROUPS, {"action": "enable", "index": "0", "_selected_action": [group.pk]})
 
     group.refresh_from_db()
-    assert group.is_enabled
+    assert (group.name, group.is_enabled) == ("faster", True)
     entries = AuditEntry.objects.order_by("pk").values_list("action", "after")
     assert list(entries) == [
-        ("worker_group.add", {"name": "fast", "is_enabled": True}),
+        ("worker_group.add", {"name": "fast"}),
+        ("worker_group.edit", {"name": "faster"}),
         ("worker_group.set_enabled", {"is_enabled": False}),
         ("worker_group.set_enabled", {"is_enabled": True}),
     ]
 
 
-def test_a_group_is_neither_renamed_nor_deleted(desk: Client) -> None:
-    desk.post(f"{GROUPS}1/change/", {"name": "other", "is_enabled": "on"})
-
+def test_a_group_is_not_deleted(desk: Client) -> None:
     assert desk.post(f"{GROUPS}1/delete/", {"post": "yes"}).status_code == 403
     assert WorkerGroup.objects.get(pk=1).name == "default"
+
+
+@pytest.mark.parametrize("room", ["department", "bizgroup"])
+def test_a_label_gets_a_name_on_record(desk: Client, room: str) -> None:
+    desk.post(f"/admin/jobs/{room}/add/", {"name": "risk"})
+
+    entry = AuditEntry.objects.get()
+    assert (entry.object_type, entry.after, entry.user) == (room, {"name": "risk"}, "olga")
+    assert (
+        desk.post(f"/admin/jobs/{room}/{entry.object_id}/change/", {"name": "x"}).status_code == 302
+    )
+
+
+def test_a_deleted_app_is_shown_and_nothing_more_is_done_to_it(desk: Client) -> None:
+    app = make_app(closed_at=NOW, is_enabled=False, sealed_key="")
+
+    assert desk.get(page_of(app)).status_code == 200
+    act(desk, app, "rotate", rotation=rotation(desk, app))
+    act(desk, app, "enable")
+    data = {"action": "enable", "index": "0", "_selected_action": [app.pk]}
+    desk.post("/admin/jobs/app/", data)
+
+    app.refresh_from_db()
+    assert (app.sealed_key, app.is_enabled) == ("", False)
+    assert desk.post(page_of(app), LIMITS).status_code == 403

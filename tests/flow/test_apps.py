@@ -54,22 +54,30 @@ def test_a_name_that_is_taken_is_refused_and_the_key_stays() -> None:
 
 @pytest.mark.parametrize("silly", ["", " x", "x" * 65, "a\nb", "a\x00"])
 def test_a_silly_name_is_refused(silly: str, now: datetime) -> None:
-    with pytest.raises(InvalidParameters, match="name must be"):
+    with pytest.raises(InvalidParameters, match="appName must be"):
         app_services.register_app(name=silly, kind=AppKind.NORMAL, now=now)
 
     assert not App.objects.exists()
 
 
-def test_a_third_key_ends_the_first(now: datetime) -> None:
+def test_a_third_key_is_refused_while_two_are_live(now: datetime) -> None:
     app = make_app()
-
     second = app_services.rotate_key(app, user="root", now=now)
-    third = app_services.rotate_key(app, user="root", now=now)
+
+    with pytest.raises(Refused, match="two keys"):
+        app_services.rotate_key(app, user="root", now=now)
 
     app.refresh_from_db()
-    assert keys.unseal(app.sealed_key) == third
-    assert keys.unseal(app.sealed_old_key) == second
-    assert len({KEY, second, third}) == 3
+    assert (keys.unseal(app.sealed_old_key), keys.unseal(app.sealed_key)) == (KEY, second)
+
+
+def test_what_was_sealed_under_a_secret_that_is_gone_is_unreadable(settings: Any) -> None:
+    sealed = keys.seal(KEY)
+
+    settings.SECRET_KEY = "another secret of this installation"
+
+    with pytest.raises(keys.Unreadable):
+        keys.unseal(sealed)
 
 
 def test_an_old_key_that_is_not_there_cannot_be_dropped(now: datetime) -> None:
