@@ -14,7 +14,7 @@ from jobs.models import App
 from sentinel_project import clock
 from tasks_app import planner
 from tasks_app.models import Event, Task
-from tasks_app.rules.states import TaskStatus
+from tasks_app.rules.states import Finder, TaskStatus
 
 MINUTE = timedelta(minutes=1)
 START, DUE = datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)
@@ -28,7 +28,7 @@ def process(task: Task) -> float:
     with transaction.atomic():
         Event.objects.create(job_id=task.job_id, task=task, created_at=task.due_at)
         began = clock.monotonic()
-        planner.process_events(now=DUE + MINUTE)
+        planner.process_events(by=Finder.TRIGGER, now=DUE + MINUTE)
         taken = (clock.monotonic() - began) * 1000
         transaction.set_rollback(True)
     return taken

@@ -80,6 +80,13 @@ class Facts:
     def has_schedule(self) -> bool:
         return bool(self.series or self.delays)
 
+    def text_of(self, expression_id: int) -> str:
+        """Return an expression as it is written."""
+        texts = {delay_id: delay.text for delay_id, delay in self.delays}
+        return texts.get(expression_id) or next(
+            (series.text for series in self.series if series.id == expression_id), ""
+        )
+
     @property
     def is_named(self) -> bool:
         """Tell whether its upstreams' runs name its own (D-36)."""

@@ -17,6 +17,7 @@ from django.conf import settings
 from sentinel_project import broker, clock
 from sentinel_project.celery import app, queue_for
 from tasks_app import dispatcher, housekeeping, planner, runner
+from tasks_app.rules.states import Finder
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def trigger_dependents() -> None:
     Whatever goes wrong here, the events are still there and beat does the same.
     """
     try:
-        planner.process_events(now=clock.now())
+        planner.process_events(by=Finder.TRIGGER, now=clock.now())
         RINGER.ring(now=clock.now())
     except Exception:
         logger.exception("dependents.not_triggered")

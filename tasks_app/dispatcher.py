@@ -76,11 +76,10 @@ def _ring_group(group_id: int, slots: int, now: datetime) -> list[Bell]:
         return []
     locked = candidates.select_for_update(of=("self",), skip_locked=True)
     in_order = locked.order_by("-priority", "ready_at", "id")[:free]
-    bells = [
-        Bell(pk, group_id, priority) for pk, priority in in_order.values_list("pk", "priority")
-    ]
-    transitions.ring([bell.task_id for bell in bells], now=now)
-    return bells
+    rows = list(in_order.values_list("pk", "priority", "rung_at"))
+    again = {pk: rung_at for pk, _, rung_at in rows if rung_at is not None}
+    transitions.ring([pk for pk, _, _ in rows], unanswered=again, now=now)
+    return [Bell(pk, group_id, priority) for pk, priority, _ in rows]
 
 
 def _unanswered(now: datetime) -> Q:

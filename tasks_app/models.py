@@ -69,6 +69,9 @@ class Task(models.Model):
         ScheduleExpression, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     named_by = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
+    #: In words, as they were then: the expression that opened it, and what let it go (D-74).
+    opened_by = models.CharField(max_length=1024, blank=True, default="", db_default="")
+    released_by = models.CharField(max_length=128, blank=True, default="", db_default="")
     #: Parameters of a run-now that stand in for the job's own.
     extra = models.JSONField(null=True)
 
@@ -131,6 +134,10 @@ class Attempt(models.Model):
         max_length=8, choices=[(status.value, status.value) for status in AttemptStatus]
     )
     worker = models.CharField(max_length=255)
+    #: The task's own as the claim found them, which the next try overwrites (D-74).
+    ready_at = models.DateTimeField(null=True)
+    rung_at = models.DateTimeField(null=True)
+    ring_count = models.PositiveIntegerField(default=0, db_default=0)
     claimed_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
@@ -162,11 +169,12 @@ class Attempt(models.Model):
 
 
 class TaskNote(models.Model):
-    """A fact of a task's history that no column keeps: verdicts, operators' verbs (D-70, D-74)."""
+    """A fact of a task's history that no column keeps, or one is to forget (D-70, D-74)."""
 
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="notes")
     at = models.DateTimeField()
     fact = models.CharField(max_length=32)
+    gate = models.CharField(max_length=64, blank=True, default="", db_default="")
     reason = models.CharField(max_length=32, blank=True, default="")
     text = models.TextField(blank=True, default="")
     user = models.CharField(max_length=256, blank=True, default="")
@@ -188,6 +196,8 @@ class Event(models.Model):
     task = models.ForeignKey(Task, null=True, on_delete=models.CASCADE, related_name="+")
     created_at = models.DateTimeField()
     processed_at = models.DateTimeField(null=True)
+    #: Who found it: whoever ended the task, or beat's pass behind it.
+    processed_by = models.CharField(max_length=8, blank=True, default="", db_default="")
     #: A failing event steps aside until then, so that it stops nothing else.
     not_before = models.DateTimeField(null=True)
     faults = models.PositiveIntegerField(default=0)

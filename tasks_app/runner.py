@@ -83,7 +83,7 @@ def claim(task_id: int, *, worker: str, lease: Lease, now: datetime) -> Attempt 
         if blocking.reason is Reason.EXPIRED:
             transitions.expire(task, now=now)
         elif blocking.reason is not None:
-            transitions.wait(task, blocking.reason, blocking.text, now=now)
+            transitions.wait(task, blocking.reason, blocking.text, gate=blocking.name, now=now)
         return None
 
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from jobs.models import App, Job
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
-from tasks_app.models import Attempt, SystemState, Task
-from tasks_app.rules.states import FINAL, TaskKind, TaskStatus
+from tasks_app.models import Attempt, Event, SystemState, Task
+from tasks_app.rules.states import FINAL, Finder, TaskKind, TaskStatus
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -104,6 +104,18 @@ def attempt_of(task: Task, number: int) -> Attempt | None:
         count = f"after {task.attempt_count} attempts" if task.attempt_count else "without one"
         raise Refused(f"no attempt {number}: {ended} {count}")
     return attempt
+
+
+def ends_carried_on(since: datetime) -> dict[Finder, int]:
+    """Return how many ends of tasks were carried on since then, by whoever found them (X-8).
+
+    Normally the workers find all: what beat finds, it finds in place of one that died, or in the
+    moment between an end and the look that follows it.
+    """
+    rows = Event.objects.filter(processed_at__gte=since, task__isnull=False)
+    counted = rows.values_list("processed_by").annotate(Count("pk")).order_by()
+    found = dict.fromkeys(Finder, 0)
+    return found | {Finder(by): count for by, count in counted if by}
 
 
 def system_state() -> SystemState:

@@ -21,6 +21,7 @@ from jobs.services import checks
 from jobs.services.edits import lock_graph, locked_job, touch
 from jobs.slots import first_slot, next_slot, schedule_of
 from sentinel_project.errors import InvalidParameters
+from tasks_app import transitions
 from tasks_app.models import Task
 from tasks_app.rules.states import UNSTARTED, TaskKind
 
@@ -174,7 +175,8 @@ def _follow(job: Job, old: JobSpec, changed: Mapping[str, Any]) -> None:
     if "worker_group_id" in changed:
         # A ring went to the queue of the old group; the new one is rung anew.
         group_id = cast(int, job.worker_group_id)
-        rows.update(worker_group_id=group_id, rung_at=None, ring_count=0)
+        rows.update(worker_group_id=group_id)
+        transitions.unring(rows)
     if "expire_after" in changed:
         tasks = list(rows.filter(_expiring(old), attempt_count=0, is_asked=False))
         for task in tasks:

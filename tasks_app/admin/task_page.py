@@ -15,10 +15,11 @@ from tasks_app.admin.output import FIRST, Piece, piece_of
 from tasks_app.gates import Gate, GateState
 from tasks_app.models import Attempt, Task
 from tasks_app.rules.states import TaskStatus
+from tasks_app.timeline import timeline
 
 _MARKS = {GateState.PASSED: "✓", GateState.BLOCKING: "✗", GateState.NOT_REACHED: "·"}
 _MAX_RUNS = 12
-_MAX_NOTES = 200
+_MAX_FACTS = 200
 _MAX_ATTEMPTS = 100
 
 
@@ -52,7 +53,7 @@ def page_of(task: Task, *, can_read: bool) -> dict[str, Any]:
         "facts": _facts(task),
         "gates": gates_of(task, now=now),
         "attempts": attempts,
-        "notes": task.notes.order_by("pk")[:_MAX_NOTES],
+        "history": timeline(task)[-_MAX_FACTS:],
         "outputs": _outputs(last) if last else None,
     }
 

@@ -19,6 +19,7 @@ from sentinel_project import prepared
 from tasks_app.models import Event, Task
 from tasks_app.planner import delays, naming
 from tasks_app.planner.release import release_waiting
+from tasks_app.rules.states import Finder
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +29,15 @@ JOBS_AT_ONCE = 50
 _STEP_ASIDE = timedelta(seconds=30)
 
 
-def process_events(*, now: datetime) -> int:
-    """Process every event that is there; return how many. Safe to run anywhere, any time."""
+def process_events(*, by: Finder, now: datetime) -> int:
+    """Process every event that is there; return how many. Safe to run anywhere, any time.
+
+    ``by`` is kept with the events: beat finds what the workers' own look has left (X-8).
+    """
     processed = 0
     while events := _unprocessed(now):
         for event in events:
-            processed += _process(event, now)
+            processed += _process(event, by, now)
         if len(events) < BATCH:
             break
     return processed
@@ -46,10 +50,10 @@ def _unprocessed(now: datetime) -> QuerySet[Event]:
     return rows.order_by("id")[:BATCH]
 
 
-def _process(event: Event, now: datetime) -> bool:
+def _process(event: Event, by: Finder, now: datetime) -> bool:
     """Process one event; one that fails steps aside so that it stops no other."""
     try:
-        _carry(event, now)
+        _carry(event, by, now)
     except Exception:
         logger.exception("event.failed", extra={"event_id": event.pk, "job_id": event.job_id})
         rows = Event.objects.filter(pk=event.pk)
@@ -58,14 +62,15 @@ def _process(event: Event, now: datetime) -> bool:
     return True
 
 
-def _carry(event: Event, now: datetime) -> None:
+def _carry(event: Event, by: Finder, now: datetime) -> None:
+    done = {"processed_at": now, "processed_by": by.value}
     job_ids = _concerned(event)
     for start in range(0, len(job_ids), JOBS_AT_ONCE):
         part = job_ids[start : start + JOBS_AT_ONCE]
         with transaction.atomic():
             _look_at(part, event, now)
             if start + JOBS_AT_ONCE >= len(job_ids):
-                prepared.write(Event, {"pk": event.pk, "processed_at": None}, {"processed_at": now})
+                prepared.write(Event, {"pk": event.pk, "processed_at": None}, done)
 
 
 def _concerned(event: Event) -> list[int]:
@@ -117,4 +122,5 @@ def _look_at(job_ids: list[int], event: Event, now: datetime) -> None:
             naming.name_runs(facts, ended, expectations, now=now)
         if job_id == event.job_id and facts.delays:
             delays.restart(facts)
-    release_waiting(job_ids, expectations, now=now, ended=ended)
+    by = f"a change of job {event.job_id}"
+    release_waiting(job_ids, expectations, now=now, ended=ended, by=by)

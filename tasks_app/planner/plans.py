@@ -115,7 +115,7 @@ def _plan_openings(
             for expression_id in names:
                 too_early.setdefault(expression_id, []).append(due)
         elif due in marks:
-            plan.openings.append(_skipped(facts.job, due, names[0], marks[due]))
+            plan.openings.append(_skipped(facts, due, names[0], marks[due]))
         else:
             plan.openings.append(
                 Opening(
@@ -124,6 +124,7 @@ def _plan_openings(
                     status=status,
                     expires_at=facts.job.expires_at(due),
                     expression_id=names[0],
+                    expression=facts.text_of(names[0]),
                 )
             )
     for expression_id, dues in too_early.items():
@@ -143,6 +144,7 @@ def _plan_one_off(facts: Facts, decision: Decision, plan: Plan) -> None:
                 status=status,
                 expires_at=facts.job.expires_at(due),
                 expression_id=names[0],
+                expression=facts.text_of(names[0]),
             )
         )
         plan.ended.append(facts.job.pk)
@@ -175,12 +177,13 @@ def _marks(job_id: int) -> QuerySet[SkipMark]:
     return SkipMark.objects.filter(job_id=job_id)
 
 
-def _skipped(job: Job, due_at: datetime, expression_id: int, mark: SkipMark) -> Opening:
+def _skipped(facts: Facts, due_at: datetime, expression_id: int, mark: SkipMark) -> Opening:
     return Opening(
-        job=job,
+        job=facts.job,
         due_at=due_at,
         status=TaskStatus.REMOVED,
         expression_id=expression_id,
+        expression=facts.text_of(expression_id),
         reason=Reason.SKIPPED_BY_USER,
         reason_text=f"skipped by {mark.user}: {mark.reason}"
         if mark.reason

@@ -27,7 +27,7 @@ def note_reasons(*, now: datetime) -> int:
         slots = workers.live_slots(now)
         for task in tasks:
             gate = _holding(task, slots, is_paused=is_paused, now=now)
-            transitions.wait(task, gate.reason or Reason.QUEUED, gate.text, now=now)
+            transitions.wait(task, gate.reason or Reason.QUEUED, gate.text, gate=gate.name, now=now)
     return len(tasks)
 
 

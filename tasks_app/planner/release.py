@@ -21,16 +21,18 @@ def release_waiting(
     *,
     now: datetime,
     ended: Task | None = None,
+    by: str = "",
 ) -> None:
     """Look at the WAITING tasks of jobs whose locks the caller holds, the earliest due first.
 
-    ``ended``: only those that this task's end can concern.
+    ``ended``: only those that this task's end can concern. ``by``: what changed, in words.
     """
+    by = f"the end of task {ended.pk} of job {ended.job_id}" if ended else by
     for task in _waiting(job_ids):
         if ended is not None and ended.batch_id not in {None, task.batch_id}:
             continue
         if ended is None or _concerns(task, ended, expectations):
-            _look_at(task, expectations, now)
+            _look_at(task, expectations, by, now)
 
 
 @prepared.select
@@ -53,12 +55,13 @@ def _concerns(task: Task, ended: Task, expectations: Expectations) -> bool:
     )
 
 
-def _look_at(task: Task, expectations: Expectations, now: datetime) -> None:
+def _look_at(task: Task, expectations: Expectations, by: str, now: datetime) -> None:
     blocking = gates.first_blocking(gates.holding_gates(task, expectations, now=now))
     if blocking is None:
-        transitions.release(task, now=now)
+        transitions.release(task, by=by, now=now)
         return
     if blocking.name == "serial" and task.expires_at is not None:
         transitions.stop_expiry(task)
     assert blocking.reason is not None
-    transitions.wait(task, Reason(blocking.reason), blocking.text, now=now)
+    reason = Reason(blocking.reason)
+    transitions.wait(task, reason, blocking.text, gate=blocking.name, now=now)

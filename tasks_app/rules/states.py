@@ -68,6 +68,13 @@ ALLOWED_ATTEMPT: Mapping[AttemptStatus, frozenset[AttemptStatus]] = {
 LIVE = frozenset({_A.STARTING, _A.RUNNING})
 
 
+class Finder(StrEnum):
+    """Who carries an event on: whoever ended the task, or the pass that is behind them (X-8)."""
+
+    TRIGGER = "trigger"
+    BEAT = "beat"
+
+
 class Reason(StrEnum):
     """Why a task waits or how it ended, where that is not plain from its status (1-domain.md 2)."""
 

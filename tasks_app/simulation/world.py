@@ -19,7 +19,7 @@ from jobs.services import submit_job
 from sentinel_project.errors import SentinelError
 from tasks_app import dispatcher, planner, runner, transitions
 from tasks_app.models import Attempt, Task, Worker
-from tasks_app.rules.states import AttemptStatus, Reason, TaskStatus
+from tasks_app.rules.states import AttemptStatus, Finder, Reason, TaskStatus
 from tasks_app.rules.timing import Lease
 from tasks_app.simulation.document import Action, Definition, Document
 from tasks_app.simulation.fields import BadDocument
@@ -125,7 +125,7 @@ class World:
         while not is_settled:
             planner.open_due(now=self.now)
             planner.note_ended_windows(now=self.now)
-            planner.process_events(now=self.now)
+            planner.process_events(by=Finder.TRIGGER, now=self.now)
             if planner.expire_due(now=self.now):
                 continue
             self._start_attempts()

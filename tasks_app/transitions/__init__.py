@@ -23,6 +23,7 @@ from tasks_app.transitions.opening import (
     release,
     ring,
     stop_expiry,
+    unring,
     wait,
 )
 from tasks_app.transitions.values import Ending, Opening
@@ -48,5 +49,6 @@ __all__ = [
     "settle",
     "start",
     "stop_expiry",
+    "unring",
     "wait",
 ]

@@ -36,7 +36,7 @@ def end(
     guard: Mapping[str, Any] | None = None,
 ) -> bool:
     """Make the task final and leave the event of its end."""
-    stamps = {"reason": reason, "reason_text": text, "ended_at": now, **NOT_RUNG}
+    stamps = {"reason": reason, "reason_text": text, "ended_at": now}
     if not move(task.pk, sources, target, guard=guard, **stamps):
         return False
     leave_event(task, now)
@@ -83,9 +83,10 @@ def task_of(attempt: Attempt) -> Task:
     return task
 
 
-def lock(task: Task) -> None:
+def lock(task: Task) -> Task:
     """Keep the task as it is until the transaction ends, for a verb that is two writes."""
-    _locked(task.pk)
+    (row,) = _locked(task.pk)
+    return row
 
 
 @prepared.select
@@ -98,7 +99,6 @@ def leave_event(task: Task, now: datetime) -> None:
     Event.objects.create(job_id=task.job_id, task_id=task.pk, created_at=now)
 
 
-def note(
-    task_id: int, fact: str, now: datetime, *, reason: str = "", text: str = "", user: str = ""
-) -> None:
-    TaskNote.objects.create(task_id=task_id, at=now, fact=fact, reason=reason, text=text, user=user)
+def note(task_id: int, fact: str, now: datetime, **words: str) -> None:
+    """Note a fact; ``words``: reason, text, user, and the gate of a verdict."""
+    TaskNote.objects.create(task_id=task_id, at=now, fact=fact, **words)

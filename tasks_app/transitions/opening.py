@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from jobs.models import Job
 from sentinel_project import prepared
-from tasks_app.models import Event, Task
+from tasks_app.models import Event, Task, TaskNote
 from tasks_app.rules.states import FINAL, UNSTARTED, Reason, TaskStatus
 from tasks_app.transitions import moves
 from tasks_app.transitions.values import Opening
@@ -59,27 +59,27 @@ def _task(o: Opening, now: datetime) -> Task:
         worker_group_id=cast(int, o.job.worker_group_id),
         priority=o.job.priority,
         opened_by_expression_id=o.expression_id,
+        opened_by=o.expression,
         named_by_id=o.named_by_id,
         extra=o.extra,
     )
 
 
 @moves.atomic
-def release(task: Task, *, now: datetime) -> bool:
-    """WAITING to READY: nothing is missing any more."""
+def release(task: Task, *, by: str = "", now: datetime) -> bool:
+    """WAITING to READY: nothing is missing any more, and ``by`` says what changed that."""
     stamps: dict[str, Any] = {"reason": "", "reason_text": "", "released_at": now, "ready_at": now}
-    return moves.move(task.pk, {TaskStatus.WAITING}, TaskStatus.READY, **stamps)
+    return moves.move(task.pk, {TaskStatus.WAITING}, TaskStatus.READY, released_by=by, **stamps)
 
 
 @moves.atomic
-def wait(task: Task, reason: Reason, text: str, *, now: datetime) -> None:
+def wait(task: Task, reason: Reason, text: str, *, gate: str, now: datetime) -> None:
     """Keep an unstarted task's reason; written, and noted, only when the verdict changes."""
     if (task.reason, task.reason_text) == (reason, text):
         return
     where = {"pk": task.pk, "status__in": _UNSTARTED}
     if prepared.write(Task, where, {"reason": reason.value, "reason_text": text}):
-        if task.reason != reason:
-            moves.note(task.pk, "verdict", now, reason=reason.value, text=text)
+        moves.note(task.pk, "verdict", now, gate=gate, reason=reason.value, text=text)
         task.reason, task.reason_text = reason.value, text
 
 
@@ -104,7 +104,27 @@ def expire(task: Task, *, now: datetime) -> bool:
     )
 
 
-def ring(task_ids: Sequence[int], *, now: datetime) -> None:
-    """Stamp READY tasks as rung; the publish follows the commit (X-4)."""
+def ring(
+    task_ids: Sequence[int], *, unanswered: Mapping[int, datetime] | None = None, now: datetime
+) -> None:
+    """Stamp READY tasks as rung; the publish follows the commit (X-4).
+
+    Nothing but the queue holds them now, so their reasons go. ``unanswered``: when those were
+    rung that are rung again, which is noted.
+    """
     rows = Task.objects.filter(pk__in=task_ids, status=TaskStatus.READY.value)
-    rows.update(rung_at=now, ring_count=F("ring_count") + 1)
+    rows.update(rung_at=now, ring_count=F("ring_count") + 1, reason="", reason_text="")
+    _note_rings(unanswered or {})
+
+
+def unring(tasks: QuerySet[Task]) -> None:
+    """Take back the rings of tasks whose worker group changed; each of them is noted."""
+    rung = tasks.filter(rung_at__isnull=False).values_list("pk", "rung_at")
+    _note_rings({task_id: at for task_id, at in rung if at is not None})
+    tasks.update(**moves.NOT_RUNG)
+
+
+def _note_rings(rings: Mapping[int, datetime]) -> None:
+    if rings:
+        notes = (TaskNote(task_id=pk, at=at, fact="rung") for pk, at in rings.items())
+        TaskNote.objects.bulk_create(notes)

@@ -20,6 +20,8 @@ class Opening:
     status: TaskStatus = TaskStatus.WAITING
     expires_at: datetime | None = None
     expression_id: int | None = None
+    #: The expression's text, as it is now.
+    expression: str = ""
     named_by_id: int | None = None
     batch_id: int | None = None
     is_asked: bool = False

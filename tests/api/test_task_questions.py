@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from jobs.models import Job, new_revision
-from tasks_app import transitions
+from tasks_app import planner, transitions
 from tasks_app.models import Task
-from tasks_app.rules.states import AttemptStatus, Reason, TaskKind, TaskStatus
+from tasks_app.rules.states import AttemptStatus, Finder, Reason, TaskKind, TaskStatus
 from tests import engine
 from tests.api.jobs import after, millis, slot_in, submit
 from tests.builders import make_job, make_task
@@ -188,27 +188,97 @@ def test_the_timeline_tells_a_life_in_order(caller: Caller, now: datetime) -> No
     task = make_task(TaskStatus.WAITING, job=job, opened_at=now, due_at=now)
     later = iter(now + timedelta(minutes=minute) for minute in range(1, 20))
 
-    transitions.wait(task, Reason.UPSTREAM_NOT_DONE, "its upstream is not done", now=next(later))
-    transitions.release(task, now=next(later))
+    for text in ("the run of job 7 is WAITING", "the run of job 7 is RUNNING"):
+        reason = Reason.UPSTREAM_NOT_DONE
+        transitions.wait(task, reason, text, gate="dependency:7", now=next(later))
+    transitions.release(task, by="the end of task 9 of job 7", now=next(later))
     for _ in range(2):
+        transitions.ring([task.pk], now=next(later))
         engine.run(fresh(task), AttemptStatus.FAILED, now=next(later))
     transitions.retry(fresh(task), user="bob", now=next(later))
+    transitions.ring([task.pk], now=next(later))
+    rung_at = fresh(task).rung_at
+    assert rung_at is not None
+    transitions.ring([task.pk], unanswered={task.pk: rung_at}, now=next(later))
     transitions.kill(fresh(task), user="carol", now=next(later))
 
     assert facts(caller, task) == [
         ("opened", None, None, None),
         ("waits", None, "UPSTREAM_NOT_DONE", None),
+        ("waits", None, "UPSTREAM_NOT_DONE", None),
         ("released", None, None, None),
+        ("rung", 1, None, None),
         ("claimed", 1, None, None),
         ("started", 1, None, None),
         ("attempt_ended", 1, None, None),
+        ("retry_wait", 1, "RETRY_WAIT", None),
+        ("rung", 2, None, None),
         ("claimed", 2, None, None),
         ("started", 2, None, None),
         ("attempt_ended", 2, None, None),
+        ("ended", None, None, None),
         ("retry", None, None, "bob"),
+        ("rung", None, None, None),
+        ("rung", None, None, None),
         ("kill", None, None, "carol"),
         ("ended", None, "KILLED_BY_USER", None),
     ]
+
+
+@pytest.mark.parametrize("verb", ["retry", "remove", "force"])
+def test_the_timeline_keeps_an_end_that_a_verb_takes_back(
+    verb: str, caller: Caller, now: datetime
+) -> None:
+    """D-74: also the ring and the retry wait that a kill had cut short."""
+    job = make_job(app=caller.app, max_retries=1, retry_interval=timedelta(minutes=10))
+    task = make_task(job=job, opened_at=now, due_at=now)
+    later = iter(now + timedelta(minutes=minute) for minute in range(1, 20))
+    engine.run(fresh(task), AttemptStatus.FAILED, now=next(later))
+    transitions.kill(fresh(task), user="carol", now=next(later))
+
+    if verb == "retry":
+        transitions.retry(fresh(task), user="bob", now=next(later))
+    elif verb == "remove":
+        transitions.remove(fresh(task), user="bob", now=next(later))
+    else:
+        done = TaskStatus.SUCCESS
+        transitions.force(fresh(task), done, user="bob", text="", now=next(later))
+
+    told = facts(caller, task)[5:]
+    last = ("ended", None, "REMOVED_BY_USER" if verb == "remove" else "FORCED", None)
+    assert [fact[0] for fact in told[:3]] == ["retry_wait", "kill", "ended"]
+    assert [fact[0] for fact in told[3:]] == [verb, *([] if verb == "retry" else ["ended"])]
+    assert verb == "retry" or told[-1] == last
+
+
+def test_the_timeline_says_what_let_a_run_go(caller: Caller) -> None:
+    upstream = submit(caller, "upstream", "0 3 * * *")
+    job = submit(caller, "job", "0 3 * * *", dependencyList=[after(upstream.pk)])
+    run, other = (make_task(TaskStatus.WAITING, job=job, due_at=slot_in(day, 3)) for day in (1, 2))
+    done = make_task(job=upstream, due_at=slot_in(1))
+    engine.run(fresh(done), now=slot_in(1, 4))
+    planner.process_events(by=Finder.TRIGGER, now=slot_in(1, 4))
+
+    caller.post(
+        "/api/job/dependency/set",
+        jobId=job.pk,
+        dependencyList=[{"operatorMode": 3, "preJobId": upstream.pk}],
+    )
+    planner.process_events(by=Finder.BEAT, now=slot_in(2, 4))
+
+    assert f"by the end of task {done.pk} of job {upstream.pk}" in texts(caller, run)
+    assert f"by a change of job {job.pk}" in texts(caller, other)
+
+
+def test_the_timeline_names_the_expression_as_it_was(caller: Caller) -> None:
+    job = submit(caller, "daily", "0 3 * * *")
+    planner.open_due(now=slot_in(1))
+    row = job.expressions.get()
+    edit = {"operatorMode": 2, "expressionId": row.pk, "expression": "0 9 * * *"}
+
+    caller.post("/api/job/scheduleExp/set", jobId=job.pk, scheduleExpressionList=[edit])
+
+    assert "by the expression 0 3 * * *" in texts(caller, Task.objects.get(due_at=slot_in(1)))
 
 
 def fresh(task: Task) -> Task:

@@ -14,7 +14,7 @@ from jobs.services import set_dependencies
 from sentinel_project.errors import SentinelError
 from tasks_app import planner, services, transitions
 from tasks_app.models import Attempt, Event, Gap, Task
-from tasks_app.rules.states import TaskKind, TaskStatus
+from tasks_app.rules.states import Finder, TaskKind, TaskStatus
 from tasks_app.transitions import Opening
 from tests.builders import make_app
 from tests.engine import (
@@ -40,7 +40,7 @@ S = TaskStatus
 def finish(attempt: Attempt) -> None:
     """End an attempt and carry its event on, as a worker does (X-7)."""
     end(attempt, now=DUE)
-    planner.process_events(now=DUE)
+    planner.process_events(by=Finder.TRIGGER, now=DUE)
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -176,7 +176,7 @@ def test_a_dependency_is_dropped_while_the_other_upstream_ends(app: App) -> None
 
         def edit(job: Job = dependent, drop: DependencyEdit = drop) -> None:
             set_dependencies(job.pk, [drop], app=job.app, user=ANN, now=DUE)
-            planner.process_events(now=DUE)
+            planner.process_events(by=Finder.TRIGGER, now=DUE)
 
         in_threads(partial(finish, attempt), edit)
 

@@ -433,7 +433,7 @@ def _is_written(row: Any, stamps: dict[str, Any]) -> bool:
 
 
 def test_what_happened_to_a_task_is_noted_with_its_author(now: datetime) -> None:
-    """D-74."""
+    """D-74: and the ends that the verbs take back."""
     task = make_task(S.FAILED)
 
     transitions.retry(task, user="ben", now=now)
@@ -441,4 +441,10 @@ def test_what_happened_to_a_task_is_noted_with_its_author(now: datetime) -> None
     transitions.remove(task, user="kim", now=now)
 
     told = list(task.notes.order_by("pk").values_list("fact", "user"))
-    assert told == [("retry", "ben"), ("kill", "eve"), ("remove", "kim")]
+    assert told == [
+        ("failed", ""),
+        ("retry", "ben"),
+        ("kill", "eve"),
+        ("killed", ""),
+        ("remove", "kim"),
+    ]

@@ -16,6 +16,7 @@ from jobs.endpoint import Endpoint
 from jobs.serializers import PreviewJobParams, SubmitJobParams
 from sentinel_project.wire.fields import InstantField, ListField
 from sentinel_project.wire.params import Params
+from tasks_app.timeline import What
 
 DOC = (Path(__file__).parents[2] / "docs" / "wire.md").read_text()
 NEEDED = "needed"
@@ -112,3 +113,10 @@ def test_the_worked_example_is_in_the_words_of_a_shell_and_of_python() -> None:
     assert "1772600000c932fc5830b82026327c821a39e0b5df" in DOC
     assert "md5sum" in DOC
     assert "hashlib.md5" in DOC
+
+
+def test_every_fact_of_a_timeline_is_explained() -> None:
+    told = section("`/api/task/timeline`")
+    listed = re.findall(r"^\| ([a-z_, ]+) \| ", told, re.MULTILINE)
+
+    assert sorted(", ".join(listed).split(", ")) == sorted(What)
