@@ -184,3 +184,26 @@ def close_app(app: App, *, by: App | None, user: str, now: datetime) -> None:
     )
     before = {"name": app.name, "kind": app.kind, "is_enabled": app.is_enabled}
     audit.record("app.delete", app, app=by, user=user, now=now, before=before)
+
+
+def reseal_keys() -> tuple[int, list[str]]:
+    """Seal every key anew under the present secret, so that its fallbacks can go.
+
+    Return how many keys that were, and the names of apps with a key that cannot be opened.
+    """
+    done, unreadable = 0, []
+    for pk in list(App.objects.filter(closed_at__isnull=True).values_list("pk", flat=True)):
+        with transaction.atomic():
+            app = App.objects.select_for_update().get(pk=pk)
+            try:
+                done += _reseal(app)
+            except keys.Unreadable:
+                unreadable.append(app.name)
+    return done, unreadable
+
+
+def _reseal(app: App) -> int:
+    sealed = {name: getattr(app, name) for name in ("sealed_key", "sealed_old_key")}
+    fresh = {name: keys.seal(keys.unseal(value)) for name, value in sealed.items() if value}
+    App.objects.filter(pk=app.pk).update(**fresh)
+    return len(fresh)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from django.conf import settings
@@ -10,12 +11,15 @@ from rest_framework.request import Request
 
 from jobs import keys, throttle
 from jobs.models import App, RequestRecord
+from jobs.rules.enums import TokenForms
 from sentinel_project import clock
 from sentinel_project.errors import Unauthenticated
 from sentinel_project.wire import token
 from sentinel_project.wire.address import address_of
 from sentinel_project.wire.envelope import Envelope
 from sentinel_project.wire.token import Subject, Token, Verdict
+
+logger = logging.getLogger(__name__)
 
 _NONCE = "nonce"
 
@@ -51,6 +55,8 @@ def app_of(envelope: Envelope, *, path: str, address: str, now: datetime) -> App
         raise Unauthenticated
     if verdict is Verdict.STALE:
         raise Unauthenticated(_stale(now))
+    if not TokenForms(app.token_forms).accepts(is_strong=given.is_strong):
+        raise Unauthenticated(f"app {app.name} takes only tokens of the form {app.token_forms}")
     if given.is_strong:
         _spend(given, app=app, now=now)
     return app
@@ -60,7 +66,16 @@ def _keys_of(app: App | None) -> tuple[str, str]:
     """Return two keys whatever there is: one that fits nothing stands in for a missing one."""
     sealed = (app.sealed_key, app.sealed_old_key) if app else ("", "")
     decoy = keys.seal(keys.new_key())
-    return keys.unseal(sealed[0] or decoy), keys.unseal(sealed[1] or decoy)
+    return _unsealed(sealed[0] or decoy, app), _unsealed(sealed[1] or decoy, app)
+
+
+def _unsealed(sealed: str, app: App | None) -> str:
+    """Open a key. One that cannot be opened fits nothing: it is our fault, and for our log."""
+    try:
+        return keys.unseal(sealed)
+    except keys.Unreadable:
+        logger.exception("app.key_unreadable", extra={"app": app.name if app else ""})
+        return keys.new_key()
 
 
 def _subject(envelope: Envelope, path: str) -> Subject:

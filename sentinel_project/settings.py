@@ -14,6 +14,7 @@ RUN_DIR = env.directory("SENTINEL_RUN_DIR", BASE_DIR / "run")
 # Core
 DEBUG = env.flag("SENTINEL_DEBUG")
 SECRET_KEY = env.secret("SENTINEL_SECRET_KEY", RUN_DIR / "secret_key")
+SECRET_KEY_FALLBACKS = env.words("SENTINEL_SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.words("SENTINEL_ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
 CSRF_TRUSTED_ORIGINS = env.words("SENTINEL_TRUSTED_ORIGINS")
 USE_TZ = True

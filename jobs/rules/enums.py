@@ -19,6 +19,9 @@ class TokenForms(StrEnum):
     V2 = "v2"
     BOTH = "both"
 
+    def accepts(self, *, is_strong: bool) -> bool:
+        return self is TokenForms.BOTH or is_strong is (self is TokenForms.V2)
+
 
 class Switch(IntEnum):
     """Whether an app or a worker group takes part."""

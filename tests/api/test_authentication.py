@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from io import StringIO
+from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from jobs import app_services, throttle
+from jobs import app_services, keys, throttle
 from jobs.models import App, AuthFailure
 from jobs.rules.enums import AppKind
 from sentinel_project import clock
+from sentinel_project.errors import TooManyRequests
 from tests.builders import KEY, make_app, make_task
 from tests.caller import Answer, Caller, sign, sign_strongly
 
@@ -164,3 +170,124 @@ def test_keys_are_sealed_in_the_database() -> None:
     row = App.objects.filter(pk=app.pk).values().get()
     assert key not in str(row)
     assert Caller(app, key=key).post(STATUS, taskId=1).msg == "no task 1"
+
+
+# -- forms of token --------------------------------------------------------------------------------
+
+PARAMETERS = '{"taskId": 1}'
+
+
+@pytest.mark.parametrize(
+    ("forms", "published", "strong"),
+    [
+        ("both", "no task 1", "no task 1"),
+        ("v1", "no task 1", "app mine takes only tokens of the form v1"),
+        ("v2", "app mine takes only tokens of the form v2", "no task 1"),
+    ],
+)
+def test_an_app_takes_the_forms_it_is_set_to(
+    forms: str, published: str, strong: str, caller: Caller
+) -> None:
+    App.objects.filter(pk=caller.app.pk).update(token_forms=forms)
+    token = sign_strongly(caller, STATUS, PARAMETERS, nonce="nonce-01")
+
+    replies = [call_with(caller, each, parameters=PARAMETERS).msg for each in (sign(KEY), token)]
+
+    assert replies == [published, strong]
+
+
+def test_which_forms_an_app_takes_is_told_to_whoever_has_its_key_alone(caller: Caller) -> None:
+    App.objects.filter(pk=caller.app.pk).update(token_forms="v2")
+
+    assert caller.elsewhere(key="f" * 32).post(STATUS, taskId=1).msg == UNIFORM
+
+
+def test_a_token_of_the_wrong_form_spends_no_nonce(caller: Caller) -> None:
+    App.objects.filter(pk=caller.app.pk).update(token_forms="v1")
+    token = sign_strongly(caller, STATUS, PARAMETERS, nonce="nonce-01")
+    call_with(caller, token, parameters=PARAMETERS)
+
+    App.objects.filter(pk=caller.app.pk).update(token_forms="both")
+
+    assert call_with(caller, token, parameters=PARAMETERS).msg == "no task 1"
+
+
+# -- the secret ------------------------------------------------------------------------------------
+
+
+def resealed() -> str:
+    out = StringIO()
+    call_command("reseal_keys", stdout=out)
+    return out.getvalue()
+
+
+def test_the_secret_can_be_changed_without_voiding_a_key(caller: Caller, settings: Any) -> None:
+    second = app_services.rotate_key(caller.app, user="root", now=clock.now())
+    first_secret = settings.SECRET_KEY
+
+    def answers() -> list[str]:
+        return [caller.elsewhere(key=key).post(STATUS, taskId=1).msg for key in (KEY, second)]
+
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "the next secret", [first_secret]
+    during = answers()
+    printed = resealed()
+    settings.SECRET_KEY_FALLBACKS = []
+
+    assert (during, answers()) == (["no task 1"] * 2, ["no task 1"] * 2)
+    assert printed == "2 keys are sealed under the present secret\n"
+
+
+def test_a_key_that_no_secret_opens_is_refused_and_told_to_the_operator(
+    caller: Caller, other: Caller, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.SECRET_KEY = "another secret"
+    App.objects.filter(pk=other.app.pk).update(sealed_key=keys.seal(KEY))
+
+    assert caller.post(STATUS, taskId=1).msg == UNIFORM
+    assert "app.key_unreadable" in caplog.messages
+    assert other.post(STATUS, taskId=1).msg == "no task 1"
+    with pytest.raises(CommandError, match="the keys of mine were sealed under"):
+        resealed()
+
+
+# -- the work of a refusal -------------------------------------------------------------------------
+
+
+def test_refusals_cost_the_same_queries_whatever_is_wrong(caller: Caller) -> None:
+    """Else the time of an answer would tell which apps exist."""
+    make_app(name="off", is_enabled=False)
+    tries = {"wrong key": ("mine", sign("f" * 32)), "no app": ("nobody", sign(KEY))}
+    tries |= {"disabled": ("off", sign(KEY)), "rubbish": ("mine", "rubbish")}
+
+    counted = {}
+    for name, (app_name, token) in tries.items():
+        with CaptureQueriesContext(connection) as queries:
+            assert call_with(caller, token, appName=app_name).msg == UNIFORM
+        counted[name] = [
+            query["sql"].split(" WHERE ")[0][:60] for query in queries.captured_queries
+        ]
+
+    assert len({tuple(each) for each in counted.values()}) == 1, counted
+
+
+def test_ten_thousand_wrong_tokens_leave_few_rows_and_the_app_itself_at_peace(
+    caller: Caller, now: datetime
+) -> None:
+    for number in range(10_000):
+        at = now + timedelta(milliseconds=number)
+        try:
+            throttle.refuse_if_limited("mine", address="10.9.9.9", now=at)
+        except TooManyRequests:
+            continue
+        throttle.note_failure("mine", address="10.9.9.9", now=at)
+
+    assert AuthFailure.objects.count() == throttle.LIMIT
+    assert caller.post(STATUS, taskId=1).msg == "no task 1"
+
+
+def test_all_addresses_of_an_ipv6_network_are_one_guesser(caller: Caller) -> None:
+    for number in range(throttle.LIMIT):
+        caller.elsewhere(key="f" * 32, address=f"2001:db8:0:1::{number:x}").post(STATUS, taskId=1)
+
+    assert caller.elsewhere(address="2001:db8:0:1:ffff::1").post(STATUS, taskId=1).status == 429
+    assert caller.elsewhere(address="2001:db8:0:2::1").post(STATUS, taskId=1).status == 200
