@@ -121,6 +121,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         except (OperationalError, InterfaceError):
             logger.exception("beat.database_failed", extra={"pass": name})
             self._is_database_lost = True
+            self._rescuer.start_anew()
             connection.close()
         except Exception:
             logger.exception("beat.pass_failed", extra={"pass": name})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -16,9 +15,7 @@ from django.conf import settings
 from django.core import checks
 
 from sentinel_project import broker
-
-#: A worker gives up that long before its lease ends (3-execution.md 3).
-_GIVE_UP = timedelta(seconds=8)
+from tasks_app.rules.timing import Lease
 
 
 @checks.register(checks.Tags.compatibility)
@@ -34,12 +31,11 @@ def check_production(app_configs: Sequence[Any] | None, **_: Any) -> list[checks
 
 
 def _lease() -> Iterator[checks.CheckMessage]:
-    if settings.SENTINEL_HEARTBEAT * 2 + _GIVE_UP > settings.SENTINEL_LEASE:
-        yield checks.Error(
-            "A lease must outlive two heartbeats and the 8 s in which a worker gives up.",
-            hint="Raise SENTINEL_LEASE or lower SENTINEL_HEARTBEAT.",
-            id="sentinel.E001",
-        )
+    try:
+        Lease(settings.SENTINEL_LEASE, settings.SENTINEL_HEARTBEAT)
+    except ValueError as error:
+        hint = "Raise SENTINEL_LEASE or lower SENTINEL_HEARTBEAT."
+        yield checks.Error(str(error), hint=hint, id="sentinel.E001")
 
 
 def _places() -> Iterator[checks.CheckMessage]:

@@ -16,6 +16,13 @@ _env = environ.Env()
 
 # sun_path is 108 bytes on Linux and 104 on macOS, its closing NUL included.
 _SOCKET_PATH_MAX = 100
+_KEEPALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,  # milliseconds
+}
 
 
 def text(name: str, default: str = "") -> str:
@@ -45,7 +52,9 @@ def database(name: str, default_file: Path) -> dict[str, Any]:
     """Return Django's settings of the database that ``name`` gives as a URL; SQLite if unset.
 
     SQLite begins every transaction with a write lock, since a deferred one that reads and then
-    writes fails at once under a second writer; WAL keeps readers free meanwhile.
+    writes fails at once under a second writer; WAL keeps readers free meanwhile. PostgreSQL is told
+    how long a statement and a wait for a lock may last, and a server that is gone without a word is
+    noticed within half a minute; a URL that has options of its own keeps them.
     """
     url = text(name, f"sqlite:///{default_file}")
     config: dict[str, Any] = dict(_env.db_url_config(url))
@@ -58,9 +67,19 @@ def database(name: str, default_file: Path) -> dict[str, Any]:
             " PRAGMA temp_store=MEMORY; PRAGMA cache_size=-20000;",
         }
     else:
-        options.setdefault("connect_timeout", 5)
+        options = {"connect_timeout": 5, **_KEEPALIVE, "options": _timeouts(), **options}
         config |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     return config | {"OPTIONS": options, "ATOMIC_REQUESTS": False}
+
+
+def _timeouts() -> str:
+    """Return the server's settings of a connection; 0 seconds: no limit."""
+    limits = {
+        "statement_timeout": number("SENTINEL_STATEMENT_TIMEOUT", 30),
+        "lock_timeout": number("SENTINEL_LOCK_TIMEOUT", 10),
+        "idle_in_transaction_session_timeout": 60,
+    }
+    return " ".join(f"-c {name}={seconds * 1000}" for name, seconds in limits.items())
 
 
 def socket_path(run_dir: Path) -> Path:

@@ -17,8 +17,8 @@ from django.db import DatabaseError, connection
 
 from sentinel_project import clock
 from sentinel_project.celery import app, queue_for
-from tasks_app import runner, workers
-from tasks_app.executors import containment
+from tasks_app import reports, runner, workers
+from tasks_app.executors import containment, workspace
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +93,7 @@ class Presence(bootsteps.StartStopStep):
         threading.Thread(target=_drain, args=(parent,), name="drain", daemon=True).start()
 
     def _stay(self, registration: workers.Registration) -> None:
+        _sweep()
         self._say(registration, is_leaving=False)
         while not self._leaving.wait(workers.BEAT_EVERY.total_seconds()):
             self._say(registration, is_leaving=False)
@@ -105,10 +106,20 @@ class Presence(bootsteps.StartStopStep):
                 workers.stop(registration, now=clock.now())
             elif not workers.beat(registration, now=clock.now()):
                 workers.register(registration, now=clock.now())
+            reports.report_left(settings.SENTINEL_WORK_DIR, now=clock.now())
         except DatabaseError:
             logger.warning("worker.beat_failed", exc_info=True)
         finally:
             connection.close()
+
+
+def _sweep() -> None:
+    """Remove what workers that died on this host left behind: processes first, then directories."""
+    try:
+        workspace.sweep_orphans(settings.SENTINEL_WORK_DIR)
+        workspace.sweep_workspaces(settings.SENTINEL_WORK_DIR)
+    except OSError:
+        logger.exception("worker.sweep_failed")
 
 
 def _registration(parent: Any) -> workers.Registration:

@@ -1,9 +1,10 @@
 """The heart of a worker process: one thread that keeps all of its attempts alive and obedient.
 
-Every heartbeat renews the leases of the attempts this process runs, in one statement; every
-second it asks which of them are to be killed or were taken away; several times a second it
-carries to the database what they printed. A process that cannot confirm a beat in time gives its
-attempts up before anybody else may take them (3-execution.md 3).
+Every heartbeat renews the leases of the attempts this process runs, in one statement and by the
+database's clock; every second it asks which of them are to be killed or were taken away; several
+times a second it carries to the database what they printed. A second thread, which never meets the
+database and so cannot hang with it, gives attempts up whose last beat is too long ago, before
+anybody else may take them (3-execution.md 3).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import threading
 
 from django.db import Error as DatabaseError
 from django.db import connection
+from django.db.models.functions import Now
 
 from logs_app import store
 from sentinel_project import clock
@@ -30,18 +32,20 @@ _LOOK_EVERY = 1.0
 
 
 class Charge:
-    """An attempt in the heart's care."""
+    """An attempt in the heart's care; ``confirmed_at``: when its last sure lease was asked for."""
 
-    def __init__(self, attempt: Attempt, writer: store.Writer, stop: Stop) -> None:
+    def __init__(
+        self, attempt: Attempt, writer: store.Writer, stop: Stop, confirmed_at: float
+    ) -> None:
         self.attempt_id = attempt.pk
         self.task_id = attempt.task_id
         self.writer = writer
         self.stop = stop
-        self.confirmed_at = clock.monotonic()
+        self.confirmed_at = confirmed_at
 
 
 class Heart:
-    """Beats for the attempts of one process; the thread ends when there are none left."""
+    """Beats for the attempts of one process; its threads end when there are none left."""
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
@@ -61,6 +65,10 @@ class Heart:
                 self._wake.clear()
                 self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
                 self._thread.start()
+                watch = threading.Thread(
+                    target=self._watch, args=(self._thread,), name="watch", daemon=True
+                )
+                watch.start()
 
     def drop(self, charge: Charge) -> None:
         with self._lock:
@@ -93,48 +101,58 @@ class Heart:
             self._thread = None
             return False
 
+    def _watch(self, heart: threading.Thread) -> None:
+        pause = threading.Event()
+        while self._thread is heart:
+            self._give_up(self._all())
+            pause.wait(_TICK)
+
     def _beat(self, charges: list[Charge]) -> None:
-        now = clock.monotonic()
         try:
+            self._renew_if_due(charges)
+            if clock.monotonic() - self._looked_at >= _LOOK_EVERY:
+                self._looked_at = clock.monotonic()
+                self._look(charges)
             for charge in charges:
                 _flush(charge)
-            if now - self._beat_at >= self.lease.heartbeat.total_seconds():
-                self._renew(charges)
-                self._beat_at = now
-            if now - self._looked_at >= _LOOK_EVERY:
-                self._look(charges)
-                self._looked_at = now
+                self._renew_if_due(charges)  # hundreds of floods must not make the beat late
         except DatabaseError:
             logger.exception("heart.database_failed", extra={"attempts": len(charges)})
             connection.close()
-        self._give_up(charges)
 
-    def _renew(self, charges: list[Charge]) -> None:
+    def _renew_if_due(self, charges: list[Charge]) -> None:
+        asked_at = clock.monotonic()
+        if asked_at - self._beat_at < self.lease.heartbeat.total_seconds():
+            return
         mine = [charge.attempt_id for charge in charges]
         rows = Attempt.objects.filter(pk__in=mine, status__in=_LIVE)
-        rows.update(lease_until=clock.now() + self.lease.length)
+        renewed = rows.update(lease_until=Now() + self.lease.length)
+        self._beat_at = asked_at
+        kept = charges if renewed == len(charges) else self._look(charges)
+        for charge in kept:
+            charge.confirmed_at = asked_at
 
-    def _look(self, charges: list[Charge]) -> None:
-        """Confirm what is still ours, pass on kill requests, and fence what was taken away."""
-        asked_at = clock.monotonic()
+    def _look(self, charges: list[Charge]) -> list[Charge]:
+        """Pass on kill requests, fence what was taken away, and return what is still ours."""
         mine = [charge.attempt_id for charge in charges]
         live = dict(
             Attempt.objects.filter(pk__in=mine, status__in=_LIVE).values_list(
                 "pk", "task__kill_requested_at"
             )
         )
+        kept = [charge for charge in charges if charge.attempt_id in live]
         for charge in charges:
-            if charge.attempt_id not in live:
+            if charge not in kept:
                 charge.stop.request(StopReason.FENCED)
-                continue
-            charge.confirmed_at = asked_at
-            if live[charge.attempt_id] is not None:
+            elif live[charge.attempt_id] is not None:
                 charge.stop.request(StopReason.KILL)
+        return kept
 
     def _give_up(self, charges: list[Charge]) -> None:
         limit = self.lease.gives_up_after.total_seconds()
         for charge in charges:
-            if clock.monotonic() - charge.confirmed_at > limit:
+            is_late = clock.monotonic() - charge.confirmed_at > limit
+            if is_late and charge.stop.reason is not StopReason.FENCED:
                 logger.error("attempt.given_up", extra={"task_id": charge.task_id})
                 charge.stop.request(StopReason.FENCED)
 

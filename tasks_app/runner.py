@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import closing
+import threading
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, QuerySet
+from django.db.models.functions import Now
 
 from jobs.models import App, Job
 from jobs.rules.enums import ContentType
@@ -19,15 +20,19 @@ from sentinel_project import clock as system_clock
 from sentinel_project import prepared
 from sentinel_project.clock import Clock
 from sentinel_project.errors import SentinelError
-from tasks_app import gates, heart, transitions
+from tasks_app import gates, heart, reports, transitions
 from tasks_app.executors import executor_for
 from tasks_app.executors.base import Ending, Execution, Outcome, Stop, StopReason
-from tasks_app.heart import Charge, Heart
+from tasks_app.heart import Charge
 from tasks_app.models import Attempt, SystemState, Task
 from tasks_app.rules.states import AttemptStatus, Reason, TaskStatus
 from tasks_app.rules.timing import Lease
 
 logger = logging.getLogger(__name__)
+
+_TRY_AGAIN_AFTER = 0.5
+#: Set once this process is to end.
+_leaving = threading.Event()
 
 _STATUS = {
     Ending.SUCCESS: AttemptStatus.SUCCESS,
@@ -47,17 +52,18 @@ class Finished:
 def run(task_id: int, *, worker: str, clock: Clock) -> Finished:
     """Run one attempt of a task, if it can be claimed."""
     lease = Lease(settings.SENTINEL_LEASE, settings.SENTINEL_HEARTBEAT)
+    asked_at = system_clock.monotonic()
     attempt = claim(task_id, worker=worker, lease=lease, now=clock())
     if attempt is None or not transitions.start(attempt, now=clock()):
         return Finished()
     own_heart = heart.of_this_process(lease)
     writer = store.Writer(attempt.pk, fence=attempt.fence, cap=settings.SENTINEL_STREAM_CAP)
-    charge = Charge(attempt, writer, Stop())
+    charge = Charge(attempt, writer, Stop(), asked_at)
     with closing(writer):
         own_heart.take(charge)
         try:
             outcome = _execute(attempt, writer, charge.stop)
-            return _report(attempt, outcome, charge, own_heart, clock)
+            return _report(attempt, outcome, charge, clock)
         finally:
             own_heart.drop(charge)
 
@@ -65,7 +71,8 @@ def run(task_id: int, *, worker: str, clock: Clock) -> Finished:
 def claim(task_id: int, *, worker: str, lease: Lease, now: datetime) -> Attempt | None:
     """Take a READY task if its gates let it start; None: it stays, or it was not to be had.
 
-    The locks of what is counted come before the task's own, as everywhere else.
+    The locks of what is counted come before the task's own, as everywhere else. The lease is
+    counted from the database's clock, whatever ours says.
     """
     with transaction.atomic():
         task = next(iter(_candidate(task_id)), None)
@@ -79,7 +86,8 @@ def claim(task_id: int, *, worker: str, lease: Lease, now: datetime) -> Attempt 
             gates.starting_gates(task, is_paused=bool(vars(task)["is_paused"]), now=now)
         )
         if blocking is None:
-            return transitions.claim(task, worker=worker, lease_until=now + lease.length, now=now)
+            lease_until = vars(task)["read_at"] + lease.length
+            return transitions.claim(task, worker=worker, lease_until=lease_until, now=now)
         if blocking.reason is Reason.EXPIRED:
             transitions.expire(task, now=now)
         elif blocking.reason is not None:
@@ -90,7 +98,8 @@ def claim(task_id: int, *, worker: str, lease: Lease, now: datetime) -> Attempt 
 @prepared.select
 def _candidate(task_id: int) -> QuerySet[Task]:
     rows = Task.objects.filter(pk=task_id).select_related("job__app", "worker_group")
-    return rows.annotate(is_paused=Exists(SystemState.objects.filter(is_paused=True)))
+    is_paused = Exists(SystemState.objects.filter(is_paused=True))
+    return rows.annotate(is_paused=is_paused, read_at=Now())
 
 
 def _is_ready(task: Task, now: datetime) -> bool:
@@ -130,54 +139,72 @@ def _execution(attempt: Attempt) -> Execution:
     )
 
 
-def _report(
-    attempt: Attempt, outcome: Outcome, charge: Charge, own_heart: Heart, clock: Clock
-) -> Finished:
-    """Settle until the database has taken it, or until the lease is not ours any more."""
+def _report(attempt: Attempt, outcome: Outcome, charge: Charge, clock: Clock) -> Finished:
+    """Report the end until the database takes it or says that it is not ours any more.
+
+    The end is kept in a file meanwhile, so that it is reported even if this process is not there
+    when the database returns. A run that was fenced has nothing to report but its last output.
+    """
     logger.info(
         "attempt.ended",
         extra={"task_id": attempt.task_id, "attempt": attempt.number, "ending": outcome.ending},
     )
-    is_ours = _still_ours(charge, own_heart)
+    ending = _ending(outcome)
+    if ending is None:
+        with suppress(store.Fenced, OperationalError, InterfaceError):
+            charge.writer.finish()
+        return Finished()
+    ahead = reports.write_ahead(settings.SENTINEL_WORK_DIR, attempt, ending)
+    with closing(ahead) if ahead else nullcontext():
+        finished = _settled(attempt, ending, charge, clock)
+        if ahead and finished is not None:
+            ahead.done()
+    return finished or Finished()
+
+
+def _settled(
+    attempt: Attempt, ending: transitions.Ending, charge: Charge, clock: Clock
+) -> Finished | None:
+    """Try until it is settled; None: this process ends before the database answers."""
     while True:
         try:
-            return _settle(attempt, outcome, charge.writer, clock)
+            return _settle(attempt, ending, charge.writer, clock)
         except store.Fenced:
             logger.warning("attempt.stale", extra={"task_id": attempt.task_id})
             return Finished()
         except (OperationalError, InterfaceError):
             logger.exception("attempt.not_settled", extra={"task_id": attempt.task_id})
             connection.close()
-            if not is_ours():
-                return Finished()
+        if _leaving.wait(_TRY_AGAIN_AFTER):
+            return None
 
 
-def _still_ours(charge: Charge, own_heart: Heart) -> Callable[[], bool]:
-    """Return a question that waits a moment and tells whether to try again."""
-    deadline = charge.confirmed_at + own_heart.lease.gives_up_after.total_seconds()
-    pause = Stop()
-
-    def ask() -> bool:
-        pause.wait(0.5)
-        return system_clock.monotonic() < deadline and charge.stop.reason is not StopReason.FENCED
-
-    return ask
+def _ending(outcome: Outcome) -> transitions.Ending | None:
+    """Return what is written of an outcome; None: the attempt is not ours, nothing is."""
+    if outcome.ending is not Ending.INTERRUPTED:
+        return transitions.Ending(
+            status=_STATUS[outcome.ending],
+            exit_code=outcome.exit_code,
+            reason=outcome.reason or "",
+            text=outcome.message,
+        )
+    if outcome.reason != StopReason.SHUTDOWN:
+        return None
+    return transitions.Ending(
+        status=AttemptStatus.LOST, reason=Reason.SHUTDOWN, text="the worker was shut down"
+    )
 
 
 @transaction.atomic
-def _settle(attempt: Attempt, outcome: Outcome, writer: store.Writer, clock: Clock) -> Finished:
+def _settle(
+    attempt: Attempt, ending: transitions.Ending, writer: store.Writer, clock: Clock
+) -> Finished:
     """The end of an attempt is one transaction, its last output included (X-7)."""
     now = clock()
     writer.finish()
-    if outcome.ending is Ending.INTERRUPTED:
-        _give_back(attempt, outcome, now)
+    if ending.status is AttemptStatus.LOST:
+        transitions.hand_back(attempt, ending, now=now)
         return Finished()
-    ending = transitions.Ending(
-        status=_STATUS[outcome.ending],
-        exit_code=outcome.exit_code,
-        reason=outcome.reason or "",
-        text=outcome.message,
-    )
     task = transitions.settle(attempt, ending, now=now)
     if task is None:
         return Finished()
@@ -188,15 +215,11 @@ def _settle(attempt: Attempt, outcome: Outcome, writer: store.Writer, clock: Clo
     return Finished(retry_in=task.ready_at - now, max_retries=task.job.max_retries)
 
 
-def _give_back(attempt: Attempt, outcome: Outcome, now: datetime) -> None:
-    if outcome.reason == StopReason.SHUTDOWN:
-        ending = transitions.Ending(
-            status=AttemptStatus.LOST, reason=Reason.SHUTDOWN, text="the worker was shut down"
-        )
-        transitions.hand_back(attempt, ending, now=now)
-
-
 def shut_down() -> None:
-    """Have every run of this process end and be handed back (3-execution.md 4)."""
+    """Have every run of this process end and be handed back (3-execution.md 4).
+
+    What the database does not take now is reported by the next process of this host.
+    """
+    _leaving.set()
     lease = Lease(settings.SENTINEL_LEASE, settings.SENTINEL_HEARTBEAT)
     heart.of_this_process(lease).stop_all(StopReason.SHUTDOWN)

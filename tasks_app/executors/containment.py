@@ -100,11 +100,16 @@ def marked(cookie: str) -> Iterator[psutil.Process]:
 
     The last resort, for the day somebody killed the first process of a tree.
     """
+    return (process for process, found in members() if found[COOKIE] == cookie)
+
+
+def members() -> Iterator[tuple[psutil.Process, dict[str, str]]]:
+    """Yield every living process that any worker here started, and its environment."""
     for process in psutil.process_iter():
         try:
-            is_marked = process.environ().get(COOKIE) == cookie
-            if is_marked and process.status() != psutil.STATUS_ZOMBIE:
-                yield process
+            environment = process.environ()
+            if COOKIE in environment and process.status() != psutil.STATUS_ZOMBIE:
+                yield process, environment
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             # Ended meanwhile, or of another user and so not started by us.
             continue

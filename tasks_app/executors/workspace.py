@@ -12,10 +12,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 from tasks_app.executors.base import Execution
+from tasks_app.executors.containment import members
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +55,37 @@ def sweep_workspaces(root: Path) -> int:
         return 0
     with _locked(root, fcntl.LOCK_EX):
         return sum(_remove_if_abandoned(home) for home in root.glob(f"{_PREFIX}*"))
+
+
+def sweep_orphans(root: Path) -> int:
+    """Kill what runs of workers that died left running; return how many processes that was.
+
+    Needed only where neither the kernel nor the first process of the tree could do it (X-21). A
+    run whose directory below ``root`` is locked has a worker; any other has none.
+    """
+    orphans = [
+        process
+        for process, environment in members()
+        if _is_left(Path(environment.get("HOME", "")), root.resolve())
+    ]
+    for process in orphans:
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            process.kill()
+    if orphans:
+        logger.warning("orphans.killed", extra={"pids": [process.pid for process in orphans]})
+    return len(orphans)
+
+
+def _is_left(home: Path, root: Path) -> bool:
+    if home.parent != root or not home.name.startswith(_PREFIX):
+        return False
+    try:
+        with _locked(home, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            return True
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
 
 
 def _remove_if_abandoned(home: Path) -> bool:

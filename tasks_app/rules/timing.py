@@ -7,6 +7,8 @@ from datetime import timedelta
 
 #: A ring that nobody answered is repeated after these spans; the last one stays (X-4).
 REPEAT_RING_AFTER = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=60))
+#: How long SIGKILL may take until it is proved that nothing of a tree is left (X-21).
+END_WITHIN = timedelta(seconds=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class Lease:
                 f"the lease does not fit: two heartbeats of {self.heartbeat} must end before the"
                 f" worker gives up ({self.gives_up_after}), and that before the lease"
                 f" ({self.length})"
+            )
+        if self.margin + self.grace < END_WITHIN:
+            raise ValueError(
+                f"the lease does not fit: a worker that gives up needs up to {END_WITHIN} to end"
+                f" its processes, and only {self.margin + self.grace} are left until the take-over"
             )
 
     @property

@@ -7,8 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tasks_app.executors.workspace import sweep_workspaces, workspace, write_private
-from tests.flow.executions import eventually, make_execution
+import psutil
+import pytest
+
+from tasks_app.executors.base import StopReason
+from tasks_app.executors.workspace import (
+    sweep_orphans,
+    sweep_workspaces,
+    workspace,
+    write_private,
+)
+from tests.flow.executions import Run, eventually, living, make_execution, new_marker
 
 DYING = """
 import os, pathlib, signal, sys
@@ -45,3 +54,32 @@ def test_two_runs_of_one_attempt_never_share_a_directory(tmp_path: Path) -> None
 
 def test_a_root_that_was_never_made_needs_no_sweep(tmp_path: Path) -> None:
     assert sweep_workspaces(tmp_path / "none") == 0
+
+
+def test_orphans_of_a_dead_worker_are_killed_and_no_run_that_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X-21: the worker and the first process of its tree were killed before either could act."""
+    monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
+    monkeypatch.setenv("SENTINEL_CONTAINMENT", "process-group")
+    orphan, tended = new_marker(), new_marker()
+    run = Run(make_execution(f"sleep {tended}", root=tmp_path))
+    command = [sys.executable, "-m", "tests.flow.executions", str(tmp_path), "30"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as worker:
+        assert worker.stdin is not None
+        worker.stdin.write(f"setsid sleep {orphan}")
+        worker.stdin.close()
+        assert eventually(lambda: len(living(orphan)) == len(living(tended)) == 1)
+        (guard,) = psutil.Process(worker.pid).children()
+        worker.send_signal(signal.SIGSTOP)
+        guard.kill()
+        worker.kill()
+    assert len(living(orphan)) == 1
+
+    assert sweep_orphans(tmp_path) >= 1
+
+    assert eventually(lambda: living(orphan) == [])
+    assert len(living(tended)) == 1
+    run.stop(StopReason.FENCED)
+    run.outcome()
+    assert living(tended) == []

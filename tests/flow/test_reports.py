@@ -1,0 +1,171 @@
+"""Ends that could not be reported are found by the next process of the host (3-execution.md 3)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from logs_app.models import Stream
+from sentinel_project import clock
+from tasks_app import reports
+from tasks_app.models import Attempt
+from tasks_app.rules.states import AttemptStatus, Reason, TaskStatus
+from tasks_app.transitions import Ending
+from tests.builders import make_attempt
+
+DONE = Ending(status=AttemptStatus.SUCCESS, exit_code=0, text="Ended with exit code 0.")
+
+
+def leave(root: Path, attempt: Attempt, ending: Ending = DONE) -> None:
+    """Keep an end and die before it is reported."""
+    ahead = reports.write_ahead(root, attempt, ending)
+    assert ahead is not None
+    ahead.close()
+
+
+def kept(root: Path) -> list[str]:
+    return sorted(path.name for path in (root / "ended").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [
+        pytest.param(DONE, TaskStatus.SUCCESS, id="success"),
+        pytest.param(
+            Ending(status=AttemptStatus.FAILED, exit_code=3, reason=Reason.EXIT_CODE, text="no"),
+            TaskStatus.FAILED,
+            id="failure",
+        ),
+        pytest.param(
+            Ending(status=AttemptStatus.LOST, reason=Reason.SHUTDOWN, text="shut down"),
+            TaskStatus.READY,
+            id="handed back",
+        ),
+    ],
+)
+def test_an_end_that_a_dead_worker_left_is_reported(
+    db: None, tmp_path: Path, ending: Ending, status: TaskStatus
+) -> None:
+    attempt = make_attempt()
+    leave(tmp_path, attempt, ending)
+
+    assert reports.report_left(tmp_path, now=clock.now()) == 1
+
+    attempt.refresh_from_db()
+    assert (attempt.status, attempt.exit_code, attempt.reason) == (
+        ending.status,
+        ending.exit_code,
+        ending.reason,
+    )
+    assert attempt.task.status == status
+    assert not Stream.objects.filter(attempt_id=attempt.pk, closed_at=None).exists()
+    assert kept(tmp_path) == []
+
+
+def test_an_end_comes_too_late_once_the_attempt_was_taken_over(db: None, tmp_path: Path) -> None:
+    attempt = make_attempt()
+    leave(tmp_path, attempt)
+    Attempt.objects.filter(pk=attempt.pk).update(status=AttemptStatus.LOST.value)
+
+    assert reports.report_left(tmp_path, now=clock.now()) == 0
+
+    assert attempt.task.status == TaskStatus.RUNNING
+    assert kept(tmp_path) == []
+
+
+@pytest.mark.parametrize("change", ["fence", "claimed_at", "task_id"])
+def test_an_end_of_another_database_is_nobodys(db: None, tmp_path: Path, change: str) -> None:
+    attempt = make_attempt()
+    other: dict[str, int | datetime] = {
+        "fence": attempt.fence + 1,
+        "claimed_at": clock.now(),
+        "task_id": attempt.task_id + 1,
+    }
+    setattr(attempt, change, other[change])
+    leave(tmp_path, attempt)
+
+    assert reports.report_left(tmp_path, now=clock.now()) == 0
+
+    assert Attempt.objects.get(pk=attempt.pk).status == AttemptStatus.RUNNING
+
+
+def test_an_end_that_is_just_being_reported_is_left_alone(db: None, tmp_path: Path) -> None:
+    attempt = make_attempt()
+    ahead = reports.write_ahead(tmp_path, attempt, DONE)
+    assert ahead is not None
+
+    assert reports.report_left(tmp_path, now=clock.now()) == 0
+    assert len(kept(tmp_path)) == 1
+
+    ahead.done()
+    ahead.close()
+    assert kept(tmp_path) == []
+
+
+def test_a_file_that_cannot_be_read_costs_only_itself(db: None, tmp_path: Path) -> None:
+    attempt = make_attempt()
+    leave(tmp_path, attempt)
+    (tmp_path / "ended" / "0.json").write_text('{"attempt":')
+
+    assert reports.report_left(tmp_path, now=clock.now()) == 1
+    assert kept(tmp_path) == []
+
+
+def test_a_root_without_ends_is_no_trouble(tmp_path: Path, db: None) -> None:
+    assert reports.report_left(tmp_path / "none", now=clock.now()) == 0
+
+
+def test_an_end_is_private_and_a_full_disk_does_not_keep_it_from_being_reported(
+    db: None, tmp_path: Path
+) -> None:
+    attempt = make_attempt()
+    leave(tmp_path, attempt)
+    assert (tmp_path / "ended").stat().st_mode & 0o077 == 0
+
+    (tmp_path / "file").touch()
+    assert reports.write_ahead(tmp_path / "file", attempt, DONE) is None
+
+
+DYING = """
+import os, signal, sys
+from pathlib import Path
+import django
+django.setup()
+from sentinel_project import clock
+from tasks_app import runner, transitions
+transitions.settle = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+runner.run(int(sys.argv[1]), worker="dying", clock=clock.now)
+"""
+
+
+@pytest.mark.parametrize("is_ahead", [True, False], ids=["written ahead", "mutant: reported first"])
+def test_a_worker_that_dies_while_it_reports_does_not_lose_the_end(
+    committed_db: None, tmp_path: Path, is_ahead: bool
+) -> None:
+    """X-7. A worker that kept the end only after the report would lose it here."""
+    from django.db import connection
+
+    from tests.builders import make_task
+
+    task = make_task(ready_at=clock.now())
+    mutant = (
+        "" if is_ahead else "from tasks_app import reports\nreports.write_ahead = lambda *_: None"
+    )
+    script = DYING.replace("runner.run(", f"{mutant}\nrunner.run(")
+    env = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "sentinel_project.settings",
+        "SENTINEL_DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        "SENTINEL_WORK_DIR": str(tmp_path),
+    }
+    died = subprocess.run([sys.executable, "-c", script, str(task.pk)], env=env, check=False)
+    assert died.returncode == -9
+
+    reported = reports.report_left(tmp_path, now=clock.now())
+
+    task.refresh_from_db()
+    assert (reported, task.status == TaskStatus.SUCCESS) == (int(is_ahead), is_ahead)
