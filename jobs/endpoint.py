@@ -38,7 +38,7 @@ class Endpoint(EnvelopeView):
     #: Refused to NORMAL apps before anything is looked at, so that the answer tells nothing.
     for_admins: ClassVar[bool] = False
 
-    def answer(self, request: Request, unwrapped: Envelope) -> Reply:
+    def answer(self, request: Request, unwrapped: Envelope) -> Reply[Any]:
         assert isinstance(request.auth, App)
         if self.for_admins and not request.auth.is_admin:
             raise Refused("only ADMIN apps may do this")
@@ -46,10 +46,10 @@ class Endpoint(EnvelopeView):
         with audit.calling_from(address_of(request)):
             return self.perform(call, unwrapped, endpoint=request.path)
 
-    def perform(self, call: Call, unwrapped: Envelope, *, endpoint: str) -> Reply:
+    def perform(self, call: Call, unwrapped: Envelope, *, endpoint: str) -> Reply[Any]:
         return self.reply_to(call, self.params.read(unwrapped.decoded()))
 
-    def reply_to(self, call: Call, params: Any) -> Reply:
+    def reply_to(self, call: Call, params: Any) -> Reply[Any]:
         answer = self.handle(call, params)
         return answer if isinstance(answer, Reply) else Reply(data=answer)
 
@@ -65,7 +65,7 @@ class Mutation(Endpoint):
     #: The answer holds a secret, and is kept sealed for whoever repeats the request.
     seals_answer: ClassVar[bool] = False
 
-    def perform(self, call: Call, unwrapped: Envelope, *, endpoint: str) -> Reply:
+    def perform(self, call: Call, unwrapped: Envelope, *, endpoint: str) -> Reply[Any]:
         decoded = unwrapped.decoded()
         request_id = decoded.pop(REQUEST_ID, None)
         if request_id is not None and not _is_request_id(request_id):

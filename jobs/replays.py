@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -38,7 +39,7 @@ def digest_of(*words: str) -> str:
 
 
 @transaction.atomic
-def answer_once(request: Request, act: Callable[[], Reply], *, now: datetime) -> Reply:
+def answer_once(request: Request, act: Callable[[], Reply[Any]], *, now: datetime) -> Reply[Any]:
     """Return what ``act`` answers, or what it answered the first time.
 
     If it raises, nothing is kept: a refused request may be mended and sent again.
@@ -58,13 +59,13 @@ def answer_once(request: Request, act: Callable[[], Reply], *, now: datetime) ->
     return _unpacked(record.answer, request)
 
 
-def _packed(reply: Reply, request: Request) -> str:
+def _packed(reply: Reply[Any], request: Request) -> str:
     """Return the reply as one text, since a database may reorder the keys of an object."""
     text = jsontext.dumps([int(reply.code), reply.msg, reply.data])
     return keys.seal(text) if request.is_sealed else text
 
 
-def _unpacked(packed: str, request: Request) -> Reply:
+def _unpacked(packed: str, request: Request) -> Reply[Any]:
     try:
         text = keys.unseal(packed) if request.is_sealed else packed
     except keys.Unreadable as error:

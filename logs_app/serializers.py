@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, TypedDict
 
 from logs_app.store import Slice
 from sentinel_project.wire.fields import MAX_ID, IdField, IntegerField
 from sentinel_project.wire.params import Params
+from sentinel_project.wire.schemas import Id
 
 _MAX_NUMBER = 2**31 - 1
 _MAX_SIZE = 1024 * 1024
@@ -50,10 +52,33 @@ class PrintedParams(Params):
     attemptId = IntegerField(1, _MAX_NUMBER, source="attempt_number", required=False)
 
 
-def piece(read: Slice) -> dict[str, object]:
+class PieceData(TypedDict):
+    log: str
+    offset: Annotated[int, "the byte at which the next read starts"]
+    isEnd: bool
+
+
+class ResultData(TypedDict):
+    taskId: Id
+    attemptId: Annotated[int, "its number within the task"]
+    result: str
+    isEnd: bool
+
+
+class LogData(TypedDict):
+    taskId: Id
+    attemptId: Annotated[int, "its number within the task"]
+    log: str
+    isEnd: bool
+
+
+def piece(read: Slice) -> PieceData:
     return {"log": read.text, "offset": read.offset, "isEnd": read.is_end}
 
 
-def printed(task_id: int, number: int, name: str, read: Slice) -> dict[str, object]:
-    """Return a whole stream under ``name``, which is ``result`` or ``log``."""
-    return {"taskId": task_id, "attemptId": number, name: read.text, "isEnd": read.is_end}
+def result(task_id: int, number: int, read: Slice) -> ResultData:
+    return {"taskId": task_id, "attemptId": number, "result": read.text, "isEnd": read.is_end}
+
+
+def log(task_id: int, number: int, read: Slice) -> LogData:
+    return {"taskId": task_id, "attemptId": number, "log": read.text, "isEnd": read.is_end}

@@ -7,7 +7,15 @@ from typing import ClassVar
 from jobs.endpoint import Call, Endpoint
 from logs_app import serializers, store
 from logs_app.models import StreamKind
-from logs_app.serializers import Printed, PrintedParams, Reading, ReadingParams
+from logs_app.serializers import (
+    LogData,
+    PieceData,
+    Printed,
+    PrintedParams,
+    Reading,
+    ReadingParams,
+    ResultData,
+)
 from logs_app.store import Slice
 from tasks_app import selectors
 
@@ -18,7 +26,7 @@ class ReadView(Endpoint):
     params = ReadingParams
     kind: ClassVar[StreamKind]
 
-    def handle(self, call: Call, params: Reading) -> object:
+    def handle(self, call: Call, params: Reading) -> PieceData:
         task = selectors.task_of(call.app, params.task_id)
         attempt = selectors.attempt_of(task, params.attempt_number)
         if attempt is None:
@@ -28,42 +36,38 @@ class ReadView(Endpoint):
 
 
 class ReadResultView(ReadView):
-    """/api/log/readResult."""
+    """/api/log/readResult: a piece of stdout, and where the next one starts."""
 
     kind = StreamKind.RESULT
 
 
 class ReadLogView(ReadView):
-    """/api/log/readExecuteLog."""
+    """/api/log/readExecuteLog: a piece of stderr and of the system's own lines."""
 
     kind = StreamKind.LOG
 
 
-class PrintedView(Endpoint):
-    """/api/task/query/…: a whole stream, by default the last attempt's."""
+class ResultView(Endpoint):
+    """/api/task/query/result: all that an attempt wrote to stdout, by default the last one."""
 
     params = PrintedParams
-    kind: ClassVar[StreamKind]
-    name: ClassVar[str]
 
-    def handle(self, call: Call, params: Printed) -> object:
-        task = selectors.task_of(call.app, params.task_id)
-        number = params.attempt_number or task.attempt_count or 1
-        attempt = selectors.attempt_of(task, number)
-        nothing = Slice("", 0, is_end=False)
-        read = store.read_all(attempt.pk, self.kind) if attempt else nothing
-        return serializers.printed(task.pk, number, self.name, read)
+    def handle(self, call: Call, params: Printed) -> ResultData:
+        return serializers.result(*_printed(call, params, StreamKind.RESULT))
 
 
-class ResultView(PrintedView):
-    """/api/task/query/result."""
+class LogView(Endpoint):
+    """/api/task/query/log: stderr and the system's own lines, by default the last attempt's."""
 
-    kind = StreamKind.RESULT
-    name = "result"
+    params = PrintedParams
+
+    def handle(self, call: Call, params: Printed) -> LogData:
+        return serializers.log(*_printed(call, params, StreamKind.LOG))
 
 
-class LogView(PrintedView):
-    """/api/task/query/log."""
-
-    kind = StreamKind.LOG
-    name = "log"
+def _printed(call: Call, params: Printed, kind: StreamKind) -> tuple[int, int, Slice]:
+    task = selectors.task_of(call.app, params.task_id)
+    number = params.attempt_number or task.attempt_count or 1
+    attempt = selectors.attempt_of(task, number)
+    read = store.read_all(attempt.pk, kind) if attempt else Slice("", 0, is_end=False)
+    return task.pk, number, read

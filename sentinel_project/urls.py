@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from sentinel_project import health
+from sentinel_project.wire.pages import DocsView, SchemaView
 from sentinel_project.wire.view import NoSuchEndpoint
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -15,6 +16,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include("jobs.urls")),
     path("api/", include("tasks_app.urls")),
     path("api/", include("logs_app.urls")),
+    path("api/schema", SchemaView.as_view()),
+    path("api/docs", DocsView.as_view()),
     re_path(r"^api(/|$)", NoSuchEndpoint.as_view()),
 ]
 

@@ -31,6 +31,7 @@ from tasks_app.serializers import (
     TaskRefsParams,
     TaskRelation,
     TaskRelationParams,
+    data,
 )
 from tasks_app.timeline import timeline
 
@@ -40,7 +41,7 @@ class TaskStatusView(Endpoint):
 
     params = TaskRefParams
 
-    def handle(self, call: Call, params: TaskRef) -> object:
+    def handle(self, call: Call, params: TaskRef) -> data.TaskStatusData:
         return serializers.status(selectors.task_of(call.app, params.task_id))
 
 
@@ -49,7 +50,7 @@ class TaskView(Endpoint):
 
     params = TaskRefParams
 
-    def handle(self, call: Call, params: TaskRef) -> object:
+    def handle(self, call: Call, params: TaskRef) -> data.WholeTask:
         task = selectors.task_of(call.app, params.task_id)
         return serializers.whole(task, selectors.attempts_of(task))
 
@@ -59,7 +60,7 @@ class TaskRelationView(Endpoint):
 
     params = TaskRelationParams
 
-    def handle(self, call: Call, params: TaskRelation) -> object:
+    def handle(self, call: Call, params: TaskRelation) -> data.RelatedTasks:
         task = selectors.task_of(call.app, params.task_id)
         is_up = params.relation is RelationType.UPSTREAM
         follow = relations.upstream_tasks if is_up else relations.dependent_tasks
@@ -71,7 +72,7 @@ class ExplainView(Endpoint):
 
     params = RunParams
 
-    def handle(self, call: Call, params: Run) -> object:
+    def handle(self, call: Call, params: Run) -> data.Explanation:
         job, due_at, task = _run_of(call.app, params)
         gates = explain.explain(job, due_at, task, now=call.now)
         return serializers.explained(job, due_at, task, gates)
@@ -82,7 +83,7 @@ class TimelineView(Endpoint):
 
     params = TaskRefParams
 
-    def handle(self, call: Call, params: TaskRef) -> object:
+    def handle(self, call: Call, params: TaskRef) -> data.Timeline:
         task = selectors.task_of(call.app, params.task_id)
         return serializers.timeline(task, timeline(task))
 
@@ -92,7 +93,7 @@ class KillView(Mutation):
 
     params = TaskRefsParams
 
-    def handle(self, call: Call, params: TaskRefs) -> Reply:
+    def handle(self, call: Call, params: TaskRefs) -> Reply[data.TaskResults]:
         ids = tuple(dict.fromkeys(params.task_ids))
         answers = services.kill_tasks(ids, app=call.app, user=call.user, now=call.now)
         return serializers.answers(answers)
@@ -103,7 +104,7 @@ class RetryView(Mutation):
 
     params = RetryTasksParams
 
-    def handle(self, call: Call, params: RetryTasks) -> Reply:
+    def handle(self, call: Call, params: RetryTasks) -> Reply[data.TaskResults]:
         ids = tuple(dict.fromkeys(params.ids))
         answers = services.retry_tasks(ids, app=call.app, user=call.user, now=call.now)
         return serializers.answers(answers)
@@ -114,7 +115,7 @@ class RemoveView(Mutation):
 
     params = TaskRefsParams
 
-    def handle(self, call: Call, params: TaskRefs) -> Reply:
+    def handle(self, call: Call, params: TaskRefs) -> Reply[data.TaskResults]:
         ids = tuple(dict.fromkeys(params.task_ids))
         answers = services.remove_tasks(ids, app=call.app, user=call.user, now=call.now)
         return serializers.answers(answers)
@@ -125,7 +126,7 @@ class RerunView(Mutation):
 
     params = RerunParams
 
-    def handle(self, call: Call, params: RerunJobs) -> object:
+    def handle(self, call: Call, params: RerunJobs) -> data.BatchData | data.RerunPlan:
         ids = tuple(dict.fromkeys(params.job_ids))
         plan = services.plan_rerun(
             ids,
@@ -155,7 +156,7 @@ class ForceStatusView(Mutation):
     for_admins = True
     params = ForceStatusParams
 
-    def handle(self, call: Call, params: ForceStatus) -> object:
+    def handle(self, call: Call, params: ForceStatus) -> data.TaskStatusData:
         services.force_status(
             params.task_id,
             params.status,
@@ -173,7 +174,7 @@ class SystemStatusView(Endpoint):
     for_admins = True
     params = NoParams
 
-    def handle(self, call: Call, params: Nothing) -> object:
+    def handle(self, call: Call, params: Nothing) -> data.SystemStatus:
         return serializers.system(selectors.system_state())
 
 
@@ -183,7 +184,7 @@ class SetSystemStatusView(Mutation):
     for_admins = True
     params = SetSystemParams
 
-    def handle(self, call: Call, params: SetSystem) -> object:
+    def handle(self, call: Call, params: SetSystem) -> data.SystemStatus:
         is_paused = params.status is SystemSwitch.PAUSED
         services.set_system_paused(is_paused, user=call.user, now=call.now)
         return serializers.system(selectors.system_state())

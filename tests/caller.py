@@ -14,6 +14,7 @@ from jobs.models import App
 from sentinel_project import clock
 from sentinel_project.wire import token
 from sentinel_project.wire.token import Subject
+from tests import documented
 from tests.builders import KEY
 
 # Two honest calls of the same second differ in their stamps, as a client's should (W-13).
@@ -67,7 +68,9 @@ class Caller:
         response = self.client.post(
             path, data=body, content_type=content_type, REMOTE_ADDR=self.address, **headers
         )
-        return answer_of(response)
+        answer = answer_of(response)
+        assert documented.problems_of(path, answer.status, answer.raw) == []
+        return answer
 
     def elsewhere(self, **changes: Any) -> Caller:
         """Return the same caller with another key, address or form."""

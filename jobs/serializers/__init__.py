@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobs.serializers import data
 from jobs.serializers.answers import (
     JobAnswer,
     cycle,
@@ -76,6 +77,7 @@ __all__ = [
     "SpecPreview",
     "SubmitJobParams",
     "cycle",
+    "data",
     "definition",
     "listed",
     "outlook",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import cast
 
 from jobs.models import Job, ScheduleExpression
 from jobs.outlook import PlannedRun, reason_of
 from jobs.preview import Binding, ComingRun, Outlook
 from jobs.rules.enums import JobStatus
 from jobs.selectors import Page, Relation
+from jobs.serializers import data
 from jobs.services.schedules import ScheduleChange
 from sentinel_project.wire.envelope import Reply, ReplyCode
 from sentinel_project.wire.fields import to_millis
@@ -28,7 +30,7 @@ class JobAnswer:
     warnings: Sequence[str] = ()
 
 
-def status_answers(per_job: Iterable[JobAnswer]) -> Reply:
+def status_answers(per_job: Iterable[JobAnswer]) -> Reply[data.JobResults]:
     """Return the reply to a request about several jobs: refused if any of them was."""
     listed_answers = list(per_job)
     refused = [answer.refusal for answer in listed_answers if answer.refusal]
@@ -41,7 +43,7 @@ def status_answers(per_job: Iterable[JobAnswer]) -> Reply:
     )
 
 
-def _answer(answer: JobAnswer) -> dict[str, object]:
+def _answer(answer: JobAnswer) -> data.JobResult:
     return {
         "jobId": answer.job_id,
         "code": int(ReplyCode.REFUSED if answer.refusal else ReplyCode.OK),
@@ -53,7 +55,7 @@ def _answer(answer: JobAnswer) -> dict[str, object]:
 
 def schedule_change(
     change: ScheduleChange, rows: Iterable[ScheduleExpression], times: Iterable[datetime]
-) -> dict[str, object]:
+) -> data.EditedSchedule:
     """Return a job's expressions after an edit, and what the edit did to this cycle (D-57)."""
     return {
         "jobId": change.job.pk,
@@ -71,7 +73,7 @@ def schedule_change(
     }
 
 
-def cycle(change: ScheduleChange) -> dict[str, object]:
+def cycle(change: ScheduleChange) -> data.Cycle:
     """Say which slot an edit skipped, and which task gave way to the next one; null: none."""
     return {
         "skippedTime": to_millis(change.skipped),
@@ -79,18 +81,18 @@ def cycle(change: ScheduleChange) -> dict[str, object]:
     }
 
 
-def listed(page: Page[Job], *, now: datetime) -> dict[str, object]:
+def listed(page: Page[Job], *, now: datetime) -> data.JobPageData:
     return {"jobs": [_brief(job, now) for job in page.rows], "cursor": page.cursor}
 
 
-def _brief(job: Job, now: datetime) -> dict[str, object]:
+def _brief(job: Job, now: datetime) -> data.JobBrief:
     return {
         "jobId": job.pk,
         "jobName": job.name,
         "jobType": job.job_type,
         "appName": job.app.name,
         "status": int(job.status_at(now)),
-        "workerGroupId": job.worker_group_id,
+        "workerGroupId": cast(int, job.worker_group_id),  # the plugin takes its default for a null
         "department": job.department,
         "bizGroups": job.biz_groups,
         "priority": job.priority,
@@ -101,7 +103,7 @@ def _brief(job: Job, now: datetime) -> dict[str, object]:
     }
 
 
-def related(found: Iterable[Relation], *, now: datetime) -> dict[str, object]:
+def related(found: Iterable[Relation], *, now: datetime) -> data.RelatedJobs:
     return {
         "list": [
             {
@@ -116,7 +118,7 @@ def related(found: Iterable[Relation], *, now: datetime) -> dict[str, object]:
     }
 
 
-def plan(runs: Iterable[PlannedRun]) -> dict[str, object]:
+def plan(runs: Iterable[PlannedRun]) -> data.Plan:
     return {
         "runs": [
             {
@@ -132,7 +134,7 @@ def plan(runs: Iterable[PlannedRun]) -> dict[str, object]:
     }
 
 
-def outlook(seen: Outlook) -> dict[str, object]:
+def outlook(seen: Outlook) -> data.Preview:
     """Return a preview: instants in milliseconds, and as people read them in zone and UTC."""
     zone = seen.job.zone
     return {
@@ -144,7 +146,7 @@ def outlook(seen: Outlook) -> dict[str, object]:
     }
 
 
-def _coming(run: ComingRun, local: datetime) -> dict[str, object]:
+def _coming(run: ComingRun, local: datetime) -> data.ComingRunData:
     return {
         "scheduleTime": to_millis(run.due_at),
         "local": local.isoformat(),
@@ -154,7 +156,7 @@ def _coming(run: ComingRun, local: datetime) -> dict[str, object]:
     }
 
 
-def _binding(binding: Binding) -> dict[str, object]:
+def _binding(binding: Binding) -> data.BoundUpstream:
     return {
         "preJobId": binding.upstream.job_id,
         "commonStrategy": int(binding.upstream.strategy),

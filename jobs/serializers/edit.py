@@ -85,6 +85,7 @@ class EditJobParams(SubmitJobParams):
     """``parameters`` of /api/job/edit: fields of a submission, each of which may be absent."""
 
     builds: ClassVar[type[Any]] = Given
+    example = {"jobId": 7, "content": "echo hello again", "failedAttempts": 2}
 
     jobId = IdField(source="job_id")
     dependencyList = DependencyList(required=False, allow_null=True)
@@ -127,6 +128,12 @@ class SetScheduleParams(Params):
     """``parameters`` of /api/job/scheduleExp/set."""
 
     builds = JobEdit
+    example = {
+        "jobId": 7,
+        "scheduleExpressionList": [
+            {"operatorMode": 2, "expressionId": 12, "expression": "0 5 * * *"}
+        ],
+    }
 
     jobId = IdField(source="job_id")
     scheduleExpressionList = ExpressionList(allow_empty=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from jobs.rules.spec import JobSpec
 from jobs.serializers.edit import EditJobParams, JobEdit
 from jobs.serializers.submit import SubmitJobParams
 from sentinel_project.wire.fields import IntegerField, OptionalIdField
+from sentinel_project.wire.params import Params
 
 _COUNT = 5
 _MAX_COUNT = 100
@@ -38,6 +39,10 @@ class PreviewJobParams(SubmitJobParams):
 
     jobId = OptionalIdField(source="job_id", required=False, allow_null=True)
     count = IntegerField(1, _MAX_COUNT, required=False)
+
+    @classmethod
+    def forms(cls) -> Sequence[type[Params]]:
+        return (cls, _PreviewEditParams)
 
     @classmethod
     def read(cls, data: Mapping[str, object]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from jobs.models import Job
 from jobs.rules.enums import (
@@ -14,6 +14,8 @@ from jobs.rules.enums import (
     MisfirePolicy,
 )
 from jobs.rules.spec import DependencyEdit, JobSpec, ScheduleEdit
+from jobs.serializers.data import Definition
+from sentinel_project.wire import schemas
 from sentinel_project.wire.fields import (
     CodeField,
     FlagField,
@@ -52,6 +54,11 @@ class JobTypeField(WireField):
         return data
 
 
+@schemas.accepted.register
+def _(field: JobTypeField) -> schemas.Schema:
+    return {"type": "string", "enum": list(job_types())}
+
+
 class NewDependencyParams(Params):
     """An entry of ``dependencyList`` of a submission: there is nothing yet to edit or delete."""
 
@@ -78,6 +85,14 @@ class SubmitJobParams(Params):
     """``parameters`` of /api/job/submit."""
 
     builds = JobSpec
+    example = {
+        "jobName": "daily-report",
+        "jobType": "shell",
+        "content": "echo hello",
+        "timeZone": "Asia/Shanghai",
+        "dependencyList": [{"operatorMode": 1, "preJobId": 6, "offsetStrategy": "cd"}],
+        "scheduleExpressionList": [{"operatorMode": 1, "expression": "0 4 * * *"}],
+    }
 
     jobName = TextField(low=1, high=256, source="name")
     jobType = JobTypeField(source="job_type")
@@ -109,7 +124,7 @@ class SubmitJobParams(Params):
     callbackUrl = UrlField(source="callback_url", required=False)
 
 
-def definition(job: Job, spec: JobSpec, *, status: JobStatus) -> dict[str, object]:
+def definition(job: Job, spec: JobSpec, *, status: JobStatus) -> Definition:
     """Return the whole job as /api/job/submit would take it, with ids and the status now (D-1)."""
     whole = dict(SubmitJobParams(spec).data)
-    return {"jobId": job.pk, **whole, "status": int(status)}
+    return cast(Definition, {"jobId": job.pk, **whole, "status": int(status)})

@@ -29,7 +29,7 @@ class AddAppView(Mutation):
     for_admins = seals_answer = True
     params = wire.AddAppParams
 
-    def handle(self, call: Call, params: wire.NewApp) -> object:
+    def handle(self, call: Call, params: wire.NewApp) -> places.RegisteredApp:
         app, key = app_services.register_app(
             name=params.name, kind=params.kind, limits=params.limits, **_words(call)
         )
@@ -43,7 +43,7 @@ class EditAppView(Mutation):
     params = wire.EditAppParams
 
     @transaction.atomic
-    def handle(self, call: Call, params: wire.AppEdit) -> object:
+    def handle(self, call: Call, params: wire.AppEdit) -> places.AppData:
         app = app_services.locked_app(params.name)
         app_services.edit_app(app, params.changes, **_words(call))
         return places.app(app_services.locked_app(params.name))
@@ -56,7 +56,7 @@ class DeleteAppView(Mutation):
     params = wire.AppRefParams
 
     @transaction.atomic
-    def handle(self, call: Call, params: wire.AppRef) -> object:
+    def handle(self, call: Call, params: wire.AppRef) -> places.AppName:
         app_services.close_app(app_services.locked_app(params.name), **_words(call))
         return {"appName": params.name}
 
@@ -68,7 +68,7 @@ class RotateKeyView(Mutation):
     params = wire.RotateKeyParams
 
     @transaction.atomic
-    def handle(self, call: Call, params: wire.KeyTurn) -> object:
+    def handle(self, call: Call, params: wire.KeyTurn) -> places.TurnedKey:
         app = app_services.locked_app(params.name)
         if params.drops_old:
             app_services.drop_old_key(app, **_words(call))
@@ -82,7 +82,7 @@ class AppListView(Endpoint):
     for_admins = True
     params = wire.AppListParams
 
-    def handle(self, call: Call, params: wire.Listing) -> object:
+    def handle(self, call: Call, params: wire.Listing) -> places.AppPage:
         rows = App.objects.filter(name__icontains=params.name, closed_at__isnull=True)
         rows = rows.exclude(name=operators.NAME).prefetch_related("allowed_groups")
         return places.app_page(selectors.page_of(rows, limit=params.limit, cursor=params.cursor))
@@ -97,7 +97,7 @@ class SwitchWorkerGroupView(Mutation):
     for_admins = True
     params = wire.SwitchWorkerGroupParams
 
-    def handle(self, call: Call, params: wire.GroupSwitch) -> object:
+    def handle(self, call: Call, params: wire.GroupSwitch) -> places.WorkerGroupData:
         place_services.set_group_enabled(params.place_id, params.is_enabled, **_words(call))
         row = WorkerGroup.objects.get(pk=params.place_id)
         return places.group(row, workers.live_slots(call.now))
@@ -109,7 +109,7 @@ class WorkerGroupListView(Endpoint):
     for_admins = True
     params = wire.WorkerGroupListParams
 
-    def handle(self, call: Call, params: wire.Listing) -> object:
+    def handle(self, call: Call, params: wire.Listing) -> places.WorkerGroupPage:
         rows = WorkerGroup.objects.filter(name__icontains=params.name)
         page = selectors.page_of(rows, limit=params.limit, cursor=params.cursor)
         return places.group_page(page, workers.live_slots(call.now))
@@ -121,7 +121,7 @@ class WorkerListView(Endpoint):
     for_admins = True
     params = wire.WorkerListParams
 
-    def handle(self, call: Call, params: wire.WorkerListing) -> object:
+    def handle(self, call: Call, params: wire.WorkerListing) -> places.WorkerPage:
         live_ids = set(workers.live(call.now).values_list("pk", flat=True))
         rows = Worker.objects.filter(name__icontains=params.name).prefetch_related("groups")
         if params.group_id is not None:
@@ -178,58 +178,58 @@ class _LabelListView(Endpoint):
 class AddWorkerGroupView(_AddPlaceView):
     """/api/workerGroup/add: a group, which names a queue of its own."""
 
-    model, params = WorkerGroup, wire.AddWorkerGroupParams
+    model, params, answers = WorkerGroup, wire.AddWorkerGroupParams, places.WorkerGroupRef
 
 
 class EditWorkerGroupView(_EditPlaceView):
     """/api/workerGroup/edit: another name; the queue stays, it is named by the id."""
 
-    model, params = WorkerGroup, wire.EditWorkerGroupParams
+    model, params, answers = WorkerGroup, wire.EditWorkerGroupParams, places.WorkerGroupRef
 
 
 class AddDepartmentView(_AddPlaceView):
-    """/api/department/add."""
+    """/api/department/add: a label, which names a department."""
 
-    model, params = Department, wire.AddDepartmentParams
+    model, params, answers = Department, wire.AddDepartmentParams, places.DepartmentRef
 
 
 class EditDepartmentView(_EditPlaceView):
     """/api/department/edit: another name, which the jobs that carry it follow."""
 
-    model, params = Department, wire.EditDepartmentParams
+    model, params, answers = Department, wire.EditDepartmentParams, places.DepartmentRef
 
 
 class DeleteDepartmentView(_DeleteLabelView):
-    """/api/department/delete."""
+    """/api/department/delete: take a label away that no job carries."""
 
-    model, params = Department, wire.DepartmentRefParams
+    model, params, answers = Department, wire.DepartmentRefParams, places.DepartmentRef
 
 
 class DepartmentListView(_LabelListView):
-    """/api/department/list."""
+    """/api/department/list: every department, newest first."""
 
-    model, params = Department, wire.DepartmentListParams
+    model, params, answers = Department, wire.DepartmentListParams, places.DepartmentPage
 
 
 class AddBizGroupView(_AddPlaceView):
-    """/api/bizGroup/add."""
+    """/api/bizGroup/add: a label, which names a business group."""
 
-    model, params = BizGroup, wire.AddBizGroupParams
+    model, params, answers = BizGroup, wire.AddBizGroupParams, places.BizGroupRef
 
 
 class EditBizGroupView(_EditPlaceView):
-    """/api/bizGroup/edit."""
+    """/api/bizGroup/edit: another name."""
 
-    model, params = BizGroup, wire.EditBizGroupParams
+    model, params, answers = BizGroup, wire.EditBizGroupParams, places.BizGroupRef
 
 
 class DeleteBizGroupView(_DeleteLabelView):
-    """/api/bizGroup/delete."""
+    """/api/bizGroup/delete: take a label away that no job carries."""
 
-    model, params = BizGroup, wire.BizGroupRefParams
+    model, params, answers = BizGroup, wire.BizGroupRefParams, places.BizGroupRef
 
 
 class BizGroupListView(_LabelListView):
-    """/api/bizGroup/list."""
+    """/api/bizGroup/list: every business group, newest first."""
 
-    model, params = BizGroup, wire.BizGroupListParams
+    model, params, answers = BizGroup, wire.BizGroupListParams, places.BizGroupPage

@@ -24,6 +24,7 @@ from jobs.serializers import (
     SetStatusParams,
     SpecPreview,
     SubmitJobParams,
+    data,
 )
 from jobs.services.schedules import ScheduleChange
 from sentinel_project.errors import NotFound, Refused
@@ -36,7 +37,7 @@ class SubmitJobView(Mutation):
 
     params = SubmitJobParams
 
-    def handle(self, call: Call, params: JobSpec) -> object:
+    def handle(self, call: Call, params: JobSpec) -> data.SubmittedJob:
         job = services.submit_job(params, app=call.app, user=call.user, now=call.now)
         times = services.next_times(job, now=call.now)
         return {"jobId": job.pk, "nextTimes": [to_millis(at) for at in times]}
@@ -47,7 +48,7 @@ class EditJobView(Mutation):
 
     params = EditJobParams
 
-    def handle(self, call: Call, params: JobEdit) -> object:
+    def handle(self, call: Call, params: JobEdit) -> data.EditedJob:
         change = _edit(call, params)
         return {"jobId": params.job_id, **serializers.cycle(change)}
 
@@ -57,7 +58,7 @@ class SetDependenciesView(Mutation):
 
     params = SetDependenciesParams
 
-    def handle(self, call: Call, params: JobEdit) -> object:
+    def handle(self, call: Call, params: JobEdit) -> data.JobIdOnly:
         services.set_dependencies(
             params.job_id, params.dependencies, app=call.app, user=call.user, now=call.now
         )
@@ -69,7 +70,7 @@ class SetScheduleView(Mutation):
 
     params = SetScheduleParams
 
-    def handle(self, call: Call, params: JobEdit) -> object:
+    def handle(self, call: Call, params: JobEdit) -> data.EditedSchedule:
         change = services.set_schedule(
             params.job_id, params.schedule, app=call.app, user=call.user, now=call.now
         )
@@ -83,7 +84,7 @@ class SetJobStatusView(Mutation):
 
     params = SetStatusParams
 
-    def handle(self, call: Call, params: SetStatus) -> Reply:
+    def handle(self, call: Call, params: SetStatus) -> Reply[data.JobResults]:
         return serializers.status_answers(_set_each(call, params))
 
 
@@ -93,7 +94,7 @@ class PreviewJobView(Endpoint):
     http_method_names = ["post"]
     params = PreviewJobParams
 
-    def handle(self, call: Call, params: SpecPreview | EditPreview) -> object:
+    def handle(self, call: Call, params: SpecPreview | EditPreview) -> data.Preview:
         def make() -> Job:
             if isinstance(params, EditPreview):
                 return _edit(call, params.edit).job

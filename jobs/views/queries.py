@@ -16,9 +16,11 @@ from jobs.serializers import (
     JobTasks,
     JobTasksParams,
     RelationType,
+    data,
 )
 from tasks_app import selectors as task_selectors
 from tasks_app import serializers as task_serializers
+from tasks_app.serializers import data as task_data
 
 
 class JobView(Endpoint):
@@ -26,7 +28,7 @@ class JobView(Endpoint):
 
     params = JobRefParams
 
-    def handle(self, call: Call, params: JobRef) -> object:
+    def handle(self, call: Call, params: JobRef) -> data.Definition:
         job = selectors.job_of(call.app, params.job_id)
         status = job.status_at(call.now)
         return serializers.definition(job, selectors.spec_of(job), status=status)
@@ -37,7 +39,7 @@ class JobListView(Endpoint):
 
     params = JobListParams
 
-    def handle(self, call: Call, params: JobList) -> object:
+    def handle(self, call: Call, params: JobList) -> data.JobPageData:
         page = selectors.job_page(
             call.app, params, limit=params.limit, cursor=params.cursor, now=call.now
         )
@@ -49,7 +51,7 @@ class JobRelationView(Endpoint):
 
     params = JobRelationParams
 
-    def handle(self, call: Call, params: JobRelation) -> object:
+    def handle(self, call: Call, params: JobRelation) -> data.RelatedJobs:
         job = selectors.job_of(call.app, params.job_id)
         is_up = params.relation is RelationType.UPSTREAM
         follow = selectors.upstreams_of if is_up else selectors.dependents_of
@@ -61,7 +63,7 @@ class JobTasksView(Endpoint):
 
     params = JobTasksParams
 
-    def handle(self, call: Call, params: JobTasks) -> object:
+    def handle(self, call: Call, params: JobTasks) -> task_data.TaskPage:
         job = selectors.job_of(call.app, params.job_id)
         page = task_selectors.task_page(
             job,
@@ -80,7 +82,7 @@ class JobStatusView(Endpoint):
 
     params = JobRefParams
 
-    def handle(self, call: Call, params: JobRef) -> object:
+    def handle(self, call: Call, params: JobRef) -> task_data.OneOffStatus:
         job = selectors.job_of(call.app, params.job_id)
         return task_serializers.status_of_job(job, task_selectors.only_task_of(job))
 
@@ -90,7 +92,7 @@ class JobPlanView(Endpoint):
 
     params = JobPlanParams
 
-    def handle(self, call: Call, params: JobPlan) -> object:
+    def handle(self, call: Call, params: JobPlan) -> data.Plan:
         if params.job_id is not None:
             selectors.job_of(call.app, params.job_id)
         jobs = selectors.jobs_like(call.app, params, now=call.now)[: outlook.MAX_JOBS + 1]

@@ -13,9 +13,10 @@ from jobs.serializers import (
     RunJobParams,
     SkipSlot,
     SkipSlotParams,
+    data,
 )
 from jobs.serializers.administration import JobGrants, SetGrantsParams
-from jobs.serializers.places import grants
+from jobs.serializers.places import JobGrantsData, grants
 from sentinel_project.wire.fields import to_millis
 from tasks_app import services as task_services
 
@@ -25,7 +26,7 @@ class RunJobView(Mutation):
 
     params = RunJobParams
 
-    def handle(self, call: Call, params: RunJob) -> object:
+    def handle(self, call: Call, params: RunJob) -> data.StartedTask:
         task = task_services.run_now(
             params.job_id, app=call.app, user=call.user, now=call.now, extra=params.extra
         )
@@ -37,7 +38,7 @@ class SkipSlotView(Mutation):
 
     params = SkipSlotParams
 
-    def handle(self, call: Call, params: SkipSlot) -> object:
+    def handle(self, call: Call, params: SkipSlot) -> data.SkippedSlot:
         services.skip_slot(
             params.job_id,
             params.due_at,
@@ -54,7 +55,7 @@ class FillGapsView(Mutation):
 
     params = FillGapsParams
 
-    def handle(self, call: Call, params: FillGaps) -> object:
+    def handle(self, call: Call, params: FillGaps) -> data.FilledTasks:
         task_ids = task_services.fill_gaps(
             params.job_id, params.start, params.end, app=call.app, user=call.user, now=call.now
         )
@@ -66,7 +67,7 @@ class SetGrantsView(Mutation):
 
     params = SetGrantsParams
 
-    def handle(self, call: Call, params: JobGrants) -> object:
+    def handle(self, call: Call, params: JobGrants) -> JobGrantsData:
         job = services.set_grants(
             params.job_id, params.app_names, app=call.app, user=call.user, now=call.now
         )
@@ -78,6 +79,6 @@ class GrantListView(Endpoint):
 
     params = JobRefParams
 
-    def handle(self, call: Call, params: JobRef) -> object:
+    def handle(self, call: Call, params: JobRef) -> JobGrantsData:
         job = selectors.job_of(call.app, params.job_id)
         return grants(job, job.grants.order_by("app_name"))

@@ -20,12 +20,12 @@ from sentinel_project.wire.envelope import BodyTooLarge, Envelope
 
 MAX_BODY = 2 * 1024 * 1024
 MAX_NAME = 256
-_MAX_TOKEN = 512
+MAX_TOKEN = 512
 _MAX_FIELDS = 100
 # Read on for a while: a client that is cut off while sending never sees the answer.
 _DRAIN = 32 * 1024 * 1024
 _PIECE = 64 * 1024
-_LIMITS = {"user": MAX_NAME, "appName": MAX_NAME, "appToken": _MAX_TOKEN}
+_LIMITS = {"user": MAX_NAME, "appName": MAX_NAME, "appToken": MAX_TOKEN}
 
 
 def envelope_of(request: HttpRequest) -> Envelope:

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from enum import IntEnum
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse, UnreadablePostError
@@ -59,17 +59,20 @@ class Envelope:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What an endpoint answers, before it is wrapped."""
+T = TypeVar("T")
 
-    data: object = None
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[T]):
+    """What an endpoint answers, before it is wrapped; ``T`` is what ``data`` holds."""
+
+    data: T | None = None
     code: ReplyCode = ReplyCode.OK
     msg: str = "success"
 
     def body(self, *, as_text: bool) -> dict[str, object]:
         """Return the reply with ``data`` in the form the parameters came in (W-3)."""
-        data = {} if self.data is None else self.data
+        data: object = {} if self.data is None else self.data
         wrapped = jsontext.dumps(data) if as_text else data
         return {"code": int(self.code), "msg": self.msg, "data": wrapped}
 
@@ -90,7 +93,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     return Response(body, status=status, headers=headers)
 
 
-def _reply_to(error: Exception) -> tuple[int, Reply]:
+def _reply_to(error: Exception) -> tuple[int, Reply[Any]]:
     match error:
         case TooManyRequests():
             return HTTPStatus.TOO_MANY_REQUESTS, _refusal(str(error))
@@ -106,11 +109,11 @@ def _reply_to(error: Exception) -> tuple[int, Reply]:
             return HTTPStatus.INTERNAL_SERVER_ERROR, _broken(error)
 
 
-def _refusal(msg: str) -> Reply:
+def _refusal(msg: str) -> Reply[Any]:
     return Reply(code=ReplyCode.REFUSED, msg=msg)
 
 
-def _broken(error: Exception) -> Reply:
+def _broken(error: Exception) -> Reply[Any]:
     """Tell the log everything and the caller only where in the log to look."""
     fault_id = secrets.token_hex(6)
     logger.error("request.broken", exc_info=error, extra={"fault_id": fault_id})
@@ -135,10 +138,10 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """Django's handler500, for what breaks outside the views; Django has logged it already."""
     if request.path.startswith(API_PREFIX):
-        reply = Reply(code=ReplyCode.BROKEN, msg="system failure, see the server's log")
+        reply: Reply[Any] = Reply(code=ReplyCode.BROKEN, msg="system failure, see the server's log")
         return _outside_views(request, HTTPStatus.INTERNAL_SERVER_ERROR, reply)
     return defaults.server_error(request)
 
 
-def _outside_views(request: HttpRequest, status: int, reply: Reply) -> JsonResponse:
+def _outside_views(request: HttpRequest, status: int, reply: Reply[Any]) -> JsonResponse:
     return JsonResponse(reply.body(as_text=wants_text(request, None)), status=status)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum, IntEnum, StrEnum
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, overload
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
@@ -32,6 +32,10 @@ _INTEGER = re.compile(r"-?[0-9]{1,20}")
 _LABELS = re.compile(r",?[0-9]{1,19}(,[0-9]{1,19})*,?")
 
 
+@overload
+def to_millis(at: datetime) -> int: ...
+@overload
+def to_millis(at: datetime | None) -> int | None: ...
 def to_millis(at: datetime | None) -> int | None:
     """Return ``at`` as the wire counts instants; None stays None."""
     return None if at is None else (at - _EPOCH) // timedelta(milliseconds=1)
@@ -282,9 +286,6 @@ class ListField(serializers.ListField):
         "min_length": "must hold at least {min_length}",
         "max_length": f"must hold at most {MAX_LIST}",
     }
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
         """Refuse a long list before its thousands of items are looked at."""

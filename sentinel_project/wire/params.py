@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
@@ -28,6 +28,10 @@ class Params(serializers.Serializer[Any]):
     """
 
     builds: ClassVar[type[Any]]
+    #: For the documentation: what JSON Schema says beyond the fields, and a request to show;
+    #: none: one that gives what is needed.
+    also: ClassVar[Mapping[str, object]] = {}
+    example: ClassVar[Mapping[str, object]] = {}
     default_error_messages = {"null": "must be an object, not null"}
 
     @classmethod
@@ -37,6 +41,11 @@ class Params(serializers.Serializer[Any]):
         if not serializer.is_valid():
             raise InvalidParameters.of(_flat(serializer.errors, ""))
         return serializer.validated_data
+
+    @classmethod
+    def forms(cls) -> Sequence[type[Params]]:
+        """Return the tables that one request may follow, where there are several."""
+        return (cls,)
 
     def get_fields(self) -> dict[str, Any]:
         return {name.rstrip("_"): field for name, field in super().get_fields().items()}

@@ -18,10 +18,11 @@ from rest_framework.views import APIView
 
 from sentinel_project.wire import body, envelope
 from sentinel_project.wire.envelope import Envelope, Reply
+from sentinel_project.wire.openapi import EnvelopeSchema
 from sentinel_project.wire.params import Params
 
 
-class _AlwaysJson(BaseContentNegotiation):
+class AlwaysJson(BaseContentNegotiation):
     """The reply is JSON whatever the caller says it accepts: a refusal must reach it too."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
@@ -36,8 +37,9 @@ class _AlwaysJson(BaseContentNegotiation):
 class EnvelopeView(APIView):
     """One endpoint. ``answer`` gets the decoded parameters of an authenticated call."""
 
-    content_negotiation_class = _AlwaysJson
+    content_negotiation_class = AlwaysJson
     http_method_names = ["post"]
+    schema = EnvelopeSchema()
 
     params: ClassVar[type[Params]]
     envelope: Envelope | None = None
@@ -55,7 +57,7 @@ class EnvelopeView(APIView):
     def get(self, request: Request) -> Response:
         return self._respond(request)
 
-    def answer(self, request: Request, unwrapped: Envelope) -> Reply:
+    def answer(self, request: Request, unwrapped: Envelope) -> Reply[Any]:
         raise NotImplementedError
 
     def _respond(self, request: Request) -> Response:
@@ -68,8 +70,9 @@ class EnvelopeView(APIView):
 class NoSuchEndpoint(APIView):
     """Answers whatever below /api/ nothing else does, also where Django would show its 404 page."""
 
-    content_negotiation_class = _AlwaysJson
+    content_negotiation_class = AlwaysJson
     authentication_classes = ()
+    schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         raise Http404

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks_app.serializers import data
 from tasks_app.serializers.answers import (
     answers,
     batch,
@@ -61,6 +62,7 @@ __all__ = [
     "answers",
     "batch",
     "brief",
+    "data",
     "explained",
     "page",
     "related",

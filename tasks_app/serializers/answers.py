@@ -14,13 +14,14 @@ from tasks_app.explain import MAX_SHOWN
 from tasks_app.gates import Gate
 from tasks_app.models import Attempt, Batch, SystemState, Task
 from tasks_app.selectors import Page
+from tasks_app.serializers import data
 from tasks_app.services import Rerun, TaskAnswer
 from tasks_app.timeline import Fact
 
 _SHOWN_REFUSALS = 5
 
 
-def status(task: Task) -> dict[str, object]:
+def status(task: Task) -> data.TaskStatusData:
     return {
         "taskId": task.pk,
         "status": task.status,
@@ -29,11 +30,11 @@ def status(task: Task) -> dict[str, object]:
     }
 
 
-def status_of_job(job: Job, task: Task) -> dict[str, object]:
+def status_of_job(job: Job, task: Task) -> data.OneOffStatus:
     return {"jobId": job.pk, **status(task)}
 
 
-def brief(task: Task) -> dict[str, object]:
+def brief(task: Task) -> data.TaskBrief:
     """Return a task as it stands in a list."""
     return {
         "taskId": task.pk,
@@ -48,7 +49,7 @@ def brief(task: Task) -> dict[str, object]:
     }
 
 
-def page(job: Job, found: Page) -> dict[str, object]:
+def page(job: Job, found: Page) -> data.TaskPage:
     return {
         "jobId": job.pk,
         "taskIds": [task.pk for task in found.tasks],
@@ -57,7 +58,7 @@ def page(job: Job, found: Page) -> dict[str, object]:
     }
 
 
-def whole(task: Task, attempts: Sequence[Attempt]) -> dict[str, object]:
+def whole(task: Task, attempts: Sequence[Attempt]) -> data.WholeTask:
     """Return everything about a task, its attempts included."""
     sizes = store.sizes([attempt.pk for attempt in attempts])
     return {
@@ -82,7 +83,7 @@ def whole(task: Task, attempts: Sequence[Attempt]) -> dict[str, object]:
     }
 
 
-def _attempt(attempt: Attempt, *, log_size: int, result_size: int) -> dict[str, object]:
+def _attempt(attempt: Attempt, *, log_size: int, result_size: int) -> data.AttemptData:
     return {
         "attemptId": attempt.number,
         "status": attempt.status,
@@ -96,7 +97,7 @@ def _attempt(attempt: Attempt, *, log_size: int, result_size: int) -> dict[str, 
     }
 
 
-def answers(per_task: Iterable[TaskAnswer]) -> Reply:
+def answers(per_task: Iterable[TaskAnswer]) -> Reply[data.TaskResults]:
     """Return the reply to a request about several tasks: refused if any of them was (doc 5)."""
     listed = list(per_task)
     refused = [answer for answer in listed if not answer.accepted]
@@ -107,7 +108,7 @@ def answers(per_task: Iterable[TaskAnswer]) -> Reply:
     )
 
 
-def _answer(answer: TaskAnswer) -> dict[str, object]:
+def _answer(answer: TaskAnswer) -> data.TaskResult:
     return {
         "taskId": answer.task_id,
         "code": int(ReplyCode.OK if answer.accepted else ReplyCode.REFUSED),
@@ -124,12 +125,12 @@ def _summary(refused: Sequence[TaskAnswer], asked: int) -> str:
     )
 
 
-def batch(made: Batch, task_ids: Sequence[int], *, cut_at: datetime | None) -> dict[str, object]:
+def batch(made: Batch, task_ids: Sequence[int], *, cut_at: datetime | None) -> data.BatchData:
     """Return a rerun that was made; ``cut_at``: its range went past now and ends there."""
     return {"batchId": made.pk, "taskIds": list(task_ids), "cutTime": to_millis(cut_at)}
 
 
-def rerun_plan(plan: Rerun) -> dict[str, object]:
+def rerun_plan(plan: Rerun) -> data.RerunPlan:
     """Return a rerun as it would be, in the order of its due times (D-51)."""
     return {
         "count": plan.count,
@@ -138,13 +139,13 @@ def rerun_plan(plan: Rerun) -> dict[str, object]:
     }
 
 
-def related(task_ids: Mapping[int, Sequence[int]]) -> dict[str, object]:
+def related(task_ids: Mapping[int, Sequence[int]]) -> data.RelatedTasks:
     return {"list": [{"jobId": job_id, "taskIds": list(ids)} for job_id, ids in task_ids.items()]}
 
 
 def explained(
     job: Job, due_at: datetime, task: Task | None, gates: Iterable[Gate]
-) -> dict[str, object]:
+) -> data.Explanation:
     return {
         "jobId": job.pk,
         "scheduleTime": to_millis(due_at),
@@ -154,9 +155,9 @@ def explained(
     }
 
 
-def _gate(gate: Gate) -> dict[str, object]:
+def _gate(gate: Gate) -> data.GateData:
     """Return a gate; a dependency's comes with its window and the first of its expected runs."""
-    answer: dict[str, object] = {
+    answer: data.GateData = {
         "gate": gate.name,
         "state": gate.state.value,
         "reason": gate.reason.value if gate.reason else None,
@@ -171,7 +172,7 @@ def _gate(gate: Gate) -> dict[str, object]:
     return answer
 
 
-def timeline(task: Task, facts: Iterable[Fact]) -> dict[str, object]:
+def timeline(task: Task, facts: Iterable[Fact]) -> data.Timeline:
     return {
         "jobId": task.job_id,
         "taskId": task.pk,
@@ -189,7 +190,7 @@ def timeline(task: Task, facts: Iterable[Fact]) -> dict[str, object]:
     }
 
 
-def system(state: SystemState) -> dict[str, object]:
+def system(state: SystemState) -> data.SystemStatus:
     """Return the whole-system switch as it stands: 1 runs, 2 paused (D-60)."""
     return {
         "status": 2 if state.is_paused else 1,

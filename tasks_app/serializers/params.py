@@ -64,6 +64,8 @@ class RetryTasksParams(Params):
     """``parameters`` of /api/task/retry."""
 
     builds = RetryTasks
+    also = {"oneOf": [{"required": ["taskIds"]}, {"required": ["taskId"]}]}
+    example = {"taskIds": [42]}
 
     taskIds = ListField(
         child=IdField(), source="task_ids", allow_empty=False, required=False, allow_null=True
@@ -144,6 +146,8 @@ class RunParams(Params):
     """``parameters`` of /api/task/explain."""
 
     builds = Run
+    also = {"oneOf": [{"required": ["taskId"]}, {"required": ["jobId", "scheduleTime"]}]}
+    example = {"taskId": 42}
 
     taskId = IdField(source="task_id", required=False)
     jobId = IdField(source="job_id", required=False)
