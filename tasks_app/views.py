@@ -186,7 +186,7 @@ class SetSystemStatusView(Mutation):
 
     def handle(self, call: Call, params: SetSystem) -> data.SystemStatus:
         is_paused = params.status is SystemSwitch.PAUSED
-        services.set_system_paused(is_paused, user=call.user, now=call.now)
+        services.set_system_paused(is_paused, app=call.app, user=call.user, now=call.now)
         return serializers.system(selectors.system_state())
 
 

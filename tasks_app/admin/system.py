@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 
-from jobs import audit
 from sentinel_project.admin_base import ReadOnlyAdmin, acting, instant
 from tasks_app.models import SystemState
 from tasks_app.services import set_system_paused
@@ -29,10 +27,7 @@ class SystemStateAdmin(ReadOnlyAdmin):
         if not self.has_act_permission(request):
             raise PermissionDenied
         is_paused = request.POST.get("verb") == "pause"
-        with acting(request) as who, transaction.atomic():
-            if set_system_paused(is_paused, user=who.user, now=who.now):
-                state = SystemState.objects.get(pk=1)
-                after = {"is_paused": is_paused}
-                audit.record("system.pause", state, after=after, before=None, **who.words)
+        with acting(request) as who:
+            set_system_paused(is_paused, **who.words)
         self.message_user(request, "Everything is paused." if is_paused else "Everything goes on.")
         return HttpResponseRedirect(reverse("admin:index"))

@@ -151,7 +151,7 @@ def _outage(values: Mapping[str, Any], world: World) -> None:
 def _system(values: Mapping[str, Any], world: World) -> None:
     if values["status"] not in (1, 2):
         raise InvalidParameters("status: 1 resumes, 2 pauses")
-    services.set_system_paused(values["status"] == 2, user=USER, now=world.now)
+    services.set_system_paused(values["status"] == 2, app=world.app, user=USER, now=world.now)
 
 
 def _explain(values: Mapping[str, Any], world: World) -> None:

@@ -97,7 +97,7 @@ def not_opened(app: App) -> Subject:
 
 
 def not_opened_in_a_paused_system(app: App) -> Subject:
-    services.set_system_paused(True, user=ANN, now=START)
+    services.set_system_paused(True, app=app, user=ANN, now=START)
     return opened(app), DUE, SOON
 
 
@@ -161,7 +161,7 @@ def expired(app: App) -> Subject:
 
 def ready_in_a_paused_system(app: App) -> Subject:
     job = opened(app)
-    services.set_system_paused(True, user=ANN, now=SOON)
+    services.set_system_paused(True, app=app, user=ANN, now=SOON)
     return job, DUE, SOON
 
 

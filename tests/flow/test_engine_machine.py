@@ -173,7 +173,7 @@ class Engine(RuleBasedStateMachine):
 
     @rule(paused=st.booleans())
     def pause_the_system(self, paused: bool) -> None:
-        services.set_system_paused(paused, user=ANN, now=self.now)
+        services.set_system_paused(paused, app=self.app, user=ANN, now=self.now)
         self.model.is_paused = paused
 
     # -- workers -----------------------------------------------------------------------------------
