@@ -1,105 +1,79 @@
 """Expected runs: which runs of a job a window ranges over, whether their tasks exist or not.
 
 The runs a dependency waits for are computed from schedules, not read off the task table (D-32):
-an hourly upstream owes 24 runs a day even before the first one has been opened.
+an hourly upstream owes 24 runs a day even before the first one has been opened. The runs of a job
+without a schedule are those that its upstreams name, recursively (D-33); what is named is asked
+for whole spans and calendar units, so that all dependents of a job share the answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
 
-from django.db.models import QuerySet
-
-from jobs.facts import Facts, Series, Upstream, facts_of, naming_of
-from jobs.models import Job, ScheduleExpression
-from jobs.rules.enums import GapReason
+from jobs import expected_rows as rows
+from jobs.expected_rows import EPSILON, ExpectedRun, half_open
+from jobs.expected_slots import Slots
+from jobs.facts import Facts, Upstream, naming_of
+from jobs.models import Job
 from jobs.rules.offsets import shift, truncate, window
 from jobs.rules.windows import Window
-from sentinel_project import prepared
-from tasks_app.models import Gap, Task
-from tasks_app.rules.states import DONE, Reason, TaskKind, TaskStatus
 
-_DECISIONS = [reason.value for reason in GapReason if not reason.is_loss]
-_REMOVED_BY_OPERATOR = {Reason.REMOVED_BY_USER, Reason.SKIPPED_BY_USER}
-_EPSILON = timedelta(microseconds=1)
+__all__ = ["Expectations", "ExpectedRun", "half_open"]
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedRun:
-    """A due time of an upstream, and how far its run is. ``status`` None: no task yet."""
+class Expectations(Slots):
+    """The expected runs of any job, for one transaction over a consistent state.
 
-    due_at: datetime
-    status: TaskStatus | None = None
-    reason: str = ""
-
-    @property
-    def is_done(self) -> bool:
-        return self.status in DONE
-
-    @property
-    def names(self) -> bool:
-        """Tell whether it can name a dependent's run: not if no operator removed it (D-36)."""
-        return self.status is not TaskStatus.REMOVED or self.reason in _REMOVED_BY_OPERATOR
-
-
-class Expectations:
-    """The expected runs of any job, memoised for one pass over a consistent state.
-
-    ``bounded=False`` forgets floors, active windows and gaps: the slots a rerun ranges over (D-51).
+    Facts and names are memoised; the states of runs are read each time.
     """
 
-    def __init__(self, *, bounded: bool = True) -> None:
-        self._bounded = bounded
-        self._facts: dict[int, Facts] = {}
-
-    def facts(self, job_id: int) -> Facts:
-        """Return a job with its parsed schedule and dependencies."""
-        if job_id not in self._facts:
-            self.load([job_id])
-        return self._facts[job_id]
-
-    def load(self, job_ids: Iterable[int]) -> None:
-        """Read several jobs at once."""
-        wanted = [job_id for job_id in job_ids if job_id not in self._facts]
-        if not wanted:
-            return
-        self.take(_jobs(wanted))
-
-    def take(self, jobs: Iterable[Job]) -> None:
-        """Use job rows that were read, and locked, already."""
-        self._facts |= facts_of(jobs)
-
-    def counting(self, facts: Facts) -> list[Upstream]:
-        """Return the dependencies of a job that count by their upstream's status (D-35)."""
-        self.load(upstream.job_id for upstream in facts.upstreams)
-        return [up for up in facts.upstreams if self.facts(up.job_id).counts]
+    def __init__(self, *, bounded: bool = True, is_reading: bool = False) -> None:
+        super().__init__(bounded=bounded, is_reading=is_reading)
+        self._dues: dict[tuple[int, Window], Sequence[datetime]] = {}
+        self._edge_dues: dict[tuple[int, Window, bool], datetime | None] = {}
+        self._unit_names: dict[tuple[int, datetime], datetime | None] = {}
+        self._warmed: dict[tuple[Window, bool], set[int]] = {}
 
     def runs(self, job_id: int, span: Window) -> list[ExpectedRun]:
         """Return the expected runs of a job in ``span``, ascending, with the state of each.
 
         A one-off is looked at wherever its only task lies (D-33).
         """
-        job = self.facts(job_id).job
-        if job.is_one_off:
-            return self._one_off(job_id)
-        tasks = {run.due_at: run for run in _tasks(job_id, span)}
-        for due in self._slots(job_id, span):
-            tasks.setdefault(due, ExpectedRun(due))
-        return [tasks[due] for due in sorted(tasks)]
+        facts = self.facts(job_id)
+        if facts.job.is_one_off:
+            return rows.one_off(job_id)
+        tasks = [] if self._is_bare(job_id, span.start) else rows.tasks(job_id, span)
+        found = {run.due_at: run for run in tasks}
+        slots = self._scheduled(facts, span) if facts.has_schedule else self._names(facts, span)
+        for due in slots:
+            found.setdefault(due, ExpectedRun(due))
+        return [found[due] for due in sorted(found)]
 
     def latest(self, job_id: int, span: Window) -> ExpectedRun | None:
         """Return the last of ``runs`` without computing the others, however long the window."""
-        facts = self.facts(job_id)
-        if facts.job.is_one_off or not facts.has_schedule:
-            return max(self.runs(job_id, span), key=lambda run: run.due_at, default=None)
-        last = _last_task(job_id, span)
-        slots = [self._last_slot(facts, series, span) for series in facts.series]
-        due = max((slot for slot in slots if slot is not None), default=None)
-        if due is None or (last is not None and last.due_at >= due):
-            return last
-        return ExpectedRun(due)
+        return self._edge(job_id, span, is_last=True)
+
+    def earliest(self, job_id: int, span: Window) -> ExpectedRun | None:
+        """Return the first of ``runs``, as ``latest`` the last."""
+        return self._edge(job_id, span, is_last=False)
+
+    def is_within(self, job_id: int, span: Window, most: int) -> bool:
+        """Tell, without asking for tasks, whether the runs in ``span`` are surely few."""
+        seen = {job_id}
+        stack = [job_id]
+        while stack:
+            facts = self.facts(stack.pop())
+            if facts.job.is_one_off:
+                continue
+            naming = [] if facts.has_schedule else naming_of(self.counting(facts))
+            if facts.delays or not _is_sparse(facts, naming, half_open(span), most):
+                return False
+            if naming and naming[0].offset.unit is None:
+                stack += [up.job_id for up in naming if up.job_id not in seen]
+                seen.update(stack)
+        return True
 
     def named(self, job_id: int, instant: datetime) -> datetime | None:
         """Return the due time that an upstream run due at ``instant`` names (D-36), or None."""
@@ -120,160 +94,192 @@ class Expectations:
     def first_due(self, job_id: int) -> datetime:
         """Return the instant before which a job has neither task nor expected run."""
         floor = self.facts(job_id).floor_at
-        return min(floor, _first_task_due(job_id) or floor)
+        return min(floor, rows.first_task_due(job_id) or floor)
 
-    # -- slots -------------------------------------------------------------------------------
-
-    def _slots(self, job_id: int, span: Window) -> set[datetime]:
+    def _edge(self, job_id: int, span: Window, *, is_last: bool) -> ExpectedRun | None:
         facts = self.facts(job_id)
-        if facts.has_schedule:
-            slots: set[datetime] = set()
-            for series in facts.series:
-                bounds = self._bounds(facts.job, series.floor_at, span)
-                come = series.schedule.between(bounds.start, bounds.end)
-                slots |= self._uncovered(job_id, series.id, come)
-            return slots
-        return self._uncovered(job_id, None, self._names(facts, span))
+        if facts.job.is_one_off:
+            return next(iter(rows.one_off(job_id)), None)
+        is_bare = self._is_bare(job_id, span.start)
+        task = None if is_bare else rows.edge_task(job_id, span, is_last=is_last)
+        ask = self._edge_scheduled if facts.has_schedule else self._edge_name
+        due = ask(facts, span, is_last)
+        pick = max if is_last else min
+        if due is None or (task is not None and pick(task.due_at, due) == task.due_at):
+            return task
+        return ExpectedRun(due)
 
-    def _last_slot(self, facts: Facts, series: Series, span: Window) -> datetime | None:
-        bounds = self._bounds(facts.job, series.floor_at, span)
-        slot = series.schedule.before(bounds.end)
-        while slot is not None and slot >= bounds.start:
-            gaps = _decisions(facts.job.pk, series.id, slot, slot)
-            if not gaps:
-                return slot
-            slot = series.schedule.before(gaps[0][0])
-        return None
+    # -- names (D-33, D-36) --------------------------------------------------------------------
 
-    def _names(self, facts: Facts, span: Window) -> list[datetime]:
-        """Return the due times in ``span`` that upstream runs name (D-33, D-36)."""
+    def _names(self, facts: Facts, span: Window) -> Sequence[datetime]:
+        """Return the due times in ``span`` that upstream runs name, ascending."""
         naming = naming_of(self.counting(facts))
         if not naming:
             return []
+        span = half_open(span)
         bounds = self._bounds(facts.job, facts.job.floor_at, span)
+        if bounds.is_instant:
+            return []
+        named: set[datetime | None] = set()
         if naming[0].offset.unit is None:
-            return sorted({due for up in naming for due in self._dues(up.job_id, bounds)})
-        named = {self._name_of_unit(facts, naming, t) for t in _units(facts.job, naming, bounds)}
-        return sorted(due for due in named if due and bounds.start <= due < bounds.end)
+            self._warm(facts, span, is_whole=True)
+            for upstream in naming:
+                named.update(self._dues_of(upstream.job_id, span))
+        else:
+            for start in _units(facts.job, naming, bounds):
+                named.add(self._name_of_unit(facts, naming, start))
+        kept = sorted(due for due in named if due is not None and bounds.contains(due))
+        return self._uncovered(facts.job.pk, None, kept)
+
+    def _edge_name(self, facts: Facts, span: Window, is_last: bool) -> datetime | None:
+        naming = naming_of(self.counting(facts))
+        if not naming:
+            return None
+        span = half_open(span)
+        if naming[0].offset.unit is None:
+            return self._edge_of_same(facts, naming, span, is_last)
+        bounds = self._bounds(facts.job, facts.job.floor_at, span)
+        for start in _units(facts.job, naming, bounds, is_backward=is_last):
+            name = self._name_of_unit(facts, naming, start)
+            is_owed = name is not None and bounds.contains(name)
+            if name is not None and is_owed and not self._gaps(facts.job.pk, None, [name]):
+                return name
+        return None
+
+    def _edge_of_same(
+        self, facts: Facts, naming: list[Upstream], span: Window, is_last: bool
+    ) -> datetime | None:
+        """Return the first or last name in ``span`` of a job that runs when its upstreams do."""
+        bounds = self._bounds(facts.job, facts.job.floor_at, span)
+        # Up to the floor nothing is asked for, so that all dependents ask for the same spans.
+        cut = Window(span.start if is_last else bounds.start, bounds.end)
+        while not (bounds.is_instant or cut.is_instant):
+            self._warm(facts, cut, is_whole=False)
+            due = self._edge_of(naming, [cut] * len(naming), is_last)
+            if due is None or not bounds.contains(due):
+                return None
+            if not self._gaps(facts.job.pk, None, [due]):
+                return due
+            cut = Window(cut.start, due) if is_last else Window(due + EPSILON, cut.end)
+        return None
 
     def _name_of_unit(
         self, facts: Facts, naming: list[Upstream], start: datetime
     ) -> datetime | None:
         """Return what the runs due in the calendar unit at ``start`` name; None: it has none."""
-        unit = naming[0].offset.unit
-        assert unit is not None
-        end = shift(unit, start, 1, facts.job.zone)
-        span = Window(max(start, facts.job.floor_at) if self._bounded else start, end)
-        if span.start >= end or not any(self._dues(up.job_id, span) for up in naming):
-            return None
-        return self._latest_named(facts, naming, start)
+        key = (facts.job.pk, start)
+        if key not in self._unit_names:
+            unit = naming[0].offset.unit
+            assert unit is not None
+            whole = Window(start, shift(unit, start, 1, facts.job.zone))
+            self._warm(facts, whole, is_whole=False)
+            floor = max(start, facts.job.floor_at) if self._bounded else start
+            last = self._edge_of(naming, [whole] * len(naming))
+            is_named = last is not None and last >= floor
+            self._unit_names[key] = self._latest_named(facts, naming, start) if is_named else None
+        return self._unit_names[key]
 
     def _latest_named(
         self, facts: Facts, naming: list[Upstream], instant: datetime
     ) -> datetime | None:
-        latest = [
-            max(self._dues(up.job_id, window(up.offset, instant, facts.job.zone)), default=None)
-            for up in naming
-        ]
-        return max((due for due in latest if due is not None), default=None)
+        spans = [window(up.offset, instant, facts.job.zone) for up in naming]
+        return self._edge_of(naming, spans)
 
-    def _dues(self, job_id: int, span: Window) -> list[datetime]:
+    def _edge_of(
+        self, naming: list[Upstream], spans: list[Window], is_last: bool = True
+    ) -> datetime | None:
+        found: datetime | None = None
+        for upstream, span in zip(naming, spans, strict=True):
+            due = self._edge_due(upstream.job_id, span, is_last)
+            if due is not None and (found is None or (due > found) == is_last):
+                found = due
+        return found
+
+    def _edge_due(self, job_id: int, span: Window, is_last: bool = True) -> datetime | None:
+        """Return the due time of the first or last run in ``span`` that can name."""
+        key = (job_id, span, is_last)
+        if key not in self._edge_dues:
+            rest = span
+            run = self._edge(job_id, rest, is_last=is_last)
+            while run is not None and not run.names and rest.contains(run.due_at):
+                after = run.due_at + EPSILON
+                rest = Window(rest.start, run.due_at) if is_last else Window(after, rest.end)
+                run = None if rest.is_instant else self._edge(job_id, rest, is_last=is_last)
+            is_there = run is not None and run.names and span.contains(run.due_at)
+            self._edge_dues[key] = run.due_at if run is not None and is_there else None
+        return self._edge_dues[key]
+
+    def _dues_of(self, job_id: int, span: Window) -> Sequence[datetime]:
         """Return the due times of runs in ``span`` that can name, a one-off's if it lies there."""
-        runs = self.runs(job_id, span)
-        return [run.due_at for run in runs if run.names and span.contains(run.due_at)]
+        key = (job_id, span)
+        if key not in self._dues:
+            runs = self.runs(job_id, span)
+            self._dues[key] = [r.due_at for r in runs if r.names and span.contains(r.due_at)]
+        return self._dues[key]
 
-    def _bounds(self, job: Job, floor: datetime, span: Window) -> Window:
-        """Cut ``span`` to where the job owes runs: from its floor on, inside its active window."""
-        span = half_open(span)
-        if not self._bounded:
-            return span
-        start = max(span.start, floor, job.active_from or floor)
-        end = min(span.end, job.active_until or span.end)
-        return Window(start, max(start, end))
+    def _warm(self, facts: Facts, span: Window, *, is_whole: bool) -> None:
+        """Ask the jobs without a schedule behind one, the furthest first.
 
-    def _uncovered(
-        self, job_id: int, expression_id: int | None, dues: Iterable[datetime]
-    ) -> set[datetime]:
-        """Leave out the slots that nobody expects by decision (D-23)."""
-        slots = list(dues)
-        if not slots or not self._bounded:
-            return set(slots)
-        gaps = _decisions(job_id, expression_id, slots[0], slots[-1])
-        return {due for due in slots if not any(first <= due <= last for first, last in gaps)}
+        Each then finds its upstreams' answers memoised, so a chain of any length is not recursed.
+        ``is_whole``: for all names in ``span``, not merely for the last.
+        """
+        warmed = self._warmed.setdefault((span, is_whole), set())
+        if facts.job.pk in warmed:
+            return
+        chain = self.behind(facts, known=warmed)
+        warmed.update(chain)
+        ask = self._dues_of if is_whole else self._edge_due
+        for job_id in chain[:-1]:
+            ask(job_id, span)
 
-    def _one_off(self, job_id: int) -> list[ExpectedRun]:
-        task = Task.objects.filter(job_id=job_id, kind=TaskKind.TEMP.value).first()
-        if task is not None:
-            return [ExpectedRun(task.due_at, TaskStatus(task.status), task.reason)]
-        rows = ScheduleExpression.objects.filter(job_id=job_id, next_due_at__isnull=False)
-        first = rows.order_by("next_due_at").values_list("next_due_at", flat=True).first()
-        return [ExpectedRun(first)] if first else []
+    def behind(self, facts: Facts, known: Collection[int] = ()) -> list[int]:
+        """Return the jobs without a schedule that a job's names hang on, upstreams first.
 
-
-def half_open(span: Window) -> Window:
-    """Return ``span`` as [start, end) in which a single instant has a length too."""
-    return Window(span.start, span.start + _EPSILON) if span.is_instant else span
-
-
-@prepared.select
-def _decisions(
-    job_id: int, expression_id: int | None, start: datetime, end: datetime
-) -> QuerySet[Gap, tuple[datetime, datetime]]:
-    """The gaps by decision of one expression (None: of named runs) that touch [start, end]."""
-    rows = Gap.objects.filter(job_id=job_id, expression_id=expression_id, reason__in=_DECISIONS)
-    rows = rows.filter(to_at__gte=start, from_at__lte=end).order_by("from_at")
-    return rows.values_list("from_at", "to_at")
+        The job itself is the last. Nothing behind ``known`` ones is looked at.
+        """
+        order: dict[int, None] = {}
+        entered: set[int] = set()
+        stack = [facts.job.pk]
+        while stack:
+            job_id = stack[-1]
+            at = self.facts(job_id)
+            naming = naming_of(self.counting(at)) if at.is_named else []
+            named = [up.job_id for up in naming if up.job_id not in known]
+            named = [upstream_id for upstream_id in named if self.facts(upstream_id).is_named]
+            ahead = [] if job_id in entered else [up for up in named if up not in order]
+            entered.add(job_id)
+            stack.extend(ahead)
+            if not ahead:
+                order[stack.pop()] = None
+        return list(order)
 
 
-@prepared.select
-def _jobs(job_ids: Sequence[int]) -> QuerySet[Job]:
-    return Job.objects.filter(pk__in=job_ids)
+def _is_sparse(facts: Facts, naming: list[Upstream], span: Window, most: int) -> bool:
+    """Tell whether a schedule, or the units of those that name, yield few runs in ``span``."""
+    come = [series.schedule.between(span.start, span.end) for series in facts.series]
+    if naming and naming[0].offset.unit is not None:
+        come = [_units(facts.job, naming, span)]
+    return all(len(list(islice(slots, most + 1))) <= most for slots in come)
 
 
-@prepared.select
-def _states_in(
-    job_id: int, start: datetime, end: datetime
-) -> QuerySet[Task, tuple[datetime, int, str]]:
-    rows = Task.objects.filter(job_id=job_id, kind=TaskKind.SCHEDULE.value)
-    rows = rows.filter(due_at__gte=start, due_at__lt=end)
-    return rows.values_list("due_at", "status", "reason")
+def _units(
+    job: Job, naming: list[Upstream], bounds: Window, *, is_backward: bool = False
+) -> Iterator[datetime]:
+    """Yield the starts of the calendar units whose runs can name a due time in ``bounds``.
 
-
-@prepared.select
-def _last_state_in(
-    job_id: int, start: datetime, end: datetime
-) -> QuerySet[Task, tuple[datetime, int, str]]:
-    rows = Task.objects.filter(job_id=job_id, kind=TaskKind.SCHEDULE.value)
-    rows = rows.filter(due_at__gte=start, due_at__lt=end).order_by("-due_at")[:1]
-    return rows.values_list("due_at", "status", "reason")
-
-
-def _tasks(job_id: int, span: Window) -> list[ExpectedRun]:
-    span = half_open(span)
-    rows = _states_in(job_id, span.start, span.end)
-    return [ExpectedRun(due, TaskStatus(status), reason) for due, status, reason in rows]
-
-
-def _last_task(job_id: int, span: Window) -> ExpectedRun | None:
-    span = half_open(span)
-    for due, status, reason in _last_state_in(job_id, span.start, span.end):
-        return ExpectedRun(due, TaskStatus(status), reason)
-    return None
-
-
-def _first_task_due(job_id: int) -> datetime | None:
-    rows = Task.objects.filter(job_id=job_id, kind=TaskKind.SCHEDULE.value).order_by("due_at")
-    return rows.values_list("due_at", flat=True).first()
-
-
-def _units(job: Job, naming: list[Upstream], bounds: Window) -> Iterator[datetime]:
-    """Yield the starts of the calendar units whose runs can name a due time in ``bounds``."""
+    The windows hold the unit itself, so that a unit never names what lies before it.
+    """
     unit = naming[0].offset.unit
     assert unit is not None
+    if bounds.start >= bounds.end:
+        return
     furthest = max(up.offset.last for up in naming)
-    nearest = min(up.offset.first for up in naming)
-    start = shift(unit, truncate(unit, bounds.start, job.zone), -furthest, job.zone)
-    end = shift(unit, truncate(unit, bounds.end, job.zone), 1 - nearest, job.zone)
-    while start < end:
-        yield start
-        start = shift(unit, start, 1, job.zone)
+    first = shift(unit, truncate(unit, bounds.start, job.zone), 1 - furthest, job.zone)
+    final = truncate(unit, bounds.end - EPSILON, job.zone)
+    at, step = (final, -1) if is_backward else (first, 1)
+    while first <= at <= final:
+        yield at
+        following = shift(unit, at, step, job.zone)
+        if following == at:
+            return  # the end of the calendar
+        at = following

@@ -47,15 +47,16 @@ def first_runs(
 
 def _end_of(expectations: Expectations, facts: Facts, span: Window, most: int) -> datetime:
     """Return where ``span`` holds some more than ``most`` slots already, or its end."""
+    sources = {facts.job.pk: facts}
+    for job_id in expectations.behind(facts) if facts.is_named else ():
+        naming = naming_of(expectations.counting(expectations.facts(job_id)))
+        sources |= {up.job_id: expectations.facts(up.job_id) for up in naming}
     ends = [span.end]
-    for series in facts.series:
-        start = max(span.start, series.floor_at, facts.job.active_from or span.start)
-        slots = series.schedule.between(start, max(start, span.end))
-        ends += islice(slots, most + 1, most + 2)
-    if not facts.has_schedule:
-        for upstream in naming_of(expectations.counting(facts)):
-            source = expectations.facts(upstream.job_id)
-            ends.append(_end_of(expectations, source, span, most))
+    for source in sources.values():
+        for series in source.series:
+            start = max(span.start, series.floor_at, source.job.active_from or span.start)
+            slots = series.schedule.between(start, max(start, span.end))
+            ends += islice(slots, most + 1, most + 2)
     return min(ends)
 
 
@@ -70,7 +71,7 @@ def plan(jobs: Sequence[Job], start: datetime, end: datetime) -> list[PlannedRun
         raise InvalidParameters(f"to: it lies more than {MAX_SPAN.days} days after from")
     if len(jobs) > MAX_JOBS:
         raise Refused(f"a plan is of at most {MAX_JOBS} jobs; narrow the filters")
-    expectations = Expectations()
+    expectations = Expectations(is_reading=True)
     expectations.take(jobs)
     span = Window(start, end)
     if span.is_instant:

@@ -70,7 +70,7 @@ def preview(make: Callable[[], Job], *, count: int, now: datetime) -> Outlook:
 def _look(job_id: int, count: int, now: datetime) -> Outlook:
     # As it is in the database: what services return may be from before their last write.
     job = Job.objects.select_related("app", "worker_group").get(pk=job_id)
-    expectations = Expectations()
+    expectations = Expectations(is_reading=True)
     facts = expectations.facts(job_id)
     dues = next_times(job, now=now, count=count)
     if job.is_one_off:

@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.expected import Expectations
+from jobs.facts import Facts, Upstream
 from jobs.models import Job
+from jobs.outlook import first_runs
 from jobs.rules.enums import GapReason
 from jobs.rules.windows import Window
 from tasks_app import gates, ledger, workers
@@ -20,7 +22,7 @@ from tasks_app.gates import Gate, GateState, blocked
 from tasks_app.models import Gap, SkipMark, Task
 from tasks_app.rules.states import FINAL, Reason, TaskKind, TaskStatus
 
-#: Runs listed of one window; a longer one says how many were left out.
+#: Runs listed of one window.
 MAX_SHOWN = 200
 
 
@@ -52,7 +54,7 @@ def shown(gate: Gate, names: Mapping[str, str], time: Callable[[datetime], str])
         answer["window"] = [time(gate.window.start), time(gate.window.end)]
         answer["expected"] = [
             {"due": time(run.due_at), "status": run.status.name if run.status else None}
-            for run in (gate.expected or ())[:MAX_SHOWN]
+            for run in gate.expected or ()
         ]
     return answer
 
@@ -139,12 +141,22 @@ def _dependencies(
         judged = [gate for gate in held if gate.name != "serial"]
     else:
         judged = [
-            gates.dependency_gate(facts, upstream, due_at, expectations, now=now, full=True)
+            _listed(facts, upstream, due_at, expectations, now)
             for upstream in expectations.counting(facts)
         ]
     is_released = task is not None and task.status != TaskStatus.WAITING
     for gate in judged:
         yield replace(gate, state=GateState.PASSED, reason=None) if is_released else gate
+
+
+def _listed(
+    facts: Facts, upstream: Upstream, due_at: datetime, expectations: Expectations, now: datetime
+) -> Gate:
+    """Return a dependency's gate with the first of the runs that its window holds."""
+    gate = gates.dependency_gate(facts, upstream, due_at, expectations, now=now)
+    assert gate.window is not None
+    runs, has_more = first_runs(expectations, upstream.job_id, gate.window, MAX_SHOWN)
+    return replace(gate, expected=tuple(runs), has_more=has_more)
 
 
 def _serial(

@@ -22,6 +22,9 @@ from tasks_app import ledger
 from tasks_app.models import Gap, Task
 from tasks_app.rules.states import Reason, TaskKind, TaskStatus
 
+#: Windows of up to so many runs are computed run by run.
+FEW = 60
+
 
 class GateState(StrEnum):
     PASSED = "passed"
@@ -31,7 +34,7 @@ class GateState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """One gate's answer; ``expected`` holds a dependency's runs where they were asked for."""
+    """One gate's answer; ``expected``: the first of a dependency's runs, if they were asked for."""
 
     name: str
     state: GateState = GateState.PASSED
@@ -39,6 +42,7 @@ class Gate:
     text: str = ""
     window: Window | None = None
     expected: tuple[ExpectedRun, ...] | None = None
+    has_more: bool = False
 
     @property
     def is_blocking(self) -> bool:
@@ -76,51 +80,59 @@ def dependency_gate(
     expectations: Expectations,
     *,
     now: datetime,
-    full: bool = False,
 ) -> Gate:
-    """Tell whether ``upstream`` lets the run of ``facts.job`` due at ``due_at`` go (D-34).
-
-    Unless ``full``, a window that is surely unsatisfied is not computed run by run: a failed
-    run in it, or its last one missing, is answer enough, so the cost does not grow with it.
-    """
+    """Tell whether ``upstream`` lets the run of ``facts.job`` due at ``due_at`` go (D-34)."""
     name = f"dependency:{upstream.job_id}"
     span = window(upstream.offset, due_at, facts.job.zone)
-    runs = None if full else _witness(upstream, span, expectations)
-    if runs is None:
-        runs = expectations.runs(upstream.job_id, span)
+    runs = telling_runs(upstream, span, expectations)
     job = expectations.facts(upstream.job_id).job
-    seen = tuple(runs) if full else None
     if is_satisfied(upstream.strategy, runs):
-        return Gate(name=name, window=span, expected=seen)
+        return Gate(name=name, window=span)
     if not runs and job.status_at(now) is JobStatus.EXPIRED:
         text = f"job {job.pk} owes no run in this window: its active window is over"
-        return Gate(name=name, window=span, expected=seen, text=text)
+        return Gate(name=name, window=span, text=text)
     reason, text = _missing(job, upstream.strategy, runs, span)
-    return Gate(
-        name=name,
-        state=GateState.BLOCKING,
-        reason=reason,
-        text=text,
-        window=span,
-        expected=seen,
-    )
+    return Gate(name=name, state=GateState.BLOCKING, reason=reason, text=text, window=span)
 
 
-def _witness(
-    upstream: Upstream, span: Window, expectations: Expectations
-) -> list[ExpectedRun] | None:
-    """Return one run that decides the window without computing it, or None."""
-    if upstream.strategy is CommonStrategy.ANYONE:
-        return None
-    if upstream.strategy is CommonStrategy.ALL:
-        broken = ledger.first_broken(upstream.job_id, span)
-        if broken is not None:
-            return [ExpectedRun(broken.due_at, TaskStatus(broken.status), broken.reason)]
-    last = expectations.latest(upstream.job_id, span)
-    if last is None:
-        return []
-    decides = upstream.strategy is CommonStrategy.LASTONE or not last.is_done
-    return [last] if decides else None
+def telling_runs(
+    upstream: Upstream, span: Window, expectations: Expectations, *, few: int = FEW
+) -> list[ExpectedRun]:
+    """Return the expected runs of a window, or as few of them as decide it.
+
+    A window that may hold more than ``few`` is not computed run by run while one of them decides
+    it, so that an event costs no more the larger the window is.
+    """
+    job_id = upstream.job_id
+    if expectations.is_within(job_id, span, few):
+        return expectations.runs(job_id, span)
+    match upstream.strategy:
+        case CommonStrategy.ALL:
+            undone = _undone_run(job_id, span, expectations)
+            return [undone] if undone else expectations.runs(job_id, span)
+        case CommonStrategy.LASTONE:
+            last = expectations.latest(job_id, span)
+            return [last] if last else []
+        case CommonStrategy.ANYONE:
+            done = ledger.first_done(job_id, span) or ledger.first_broken(job_id, span)
+            first = done or expectations.earliest(job_id, span)
+            return [first] if first else []
+
+
+def _undone_run(job_id: int, span: Window, expectations: Expectations) -> ExpectedRun | None:
+    """Return a run of a window that is not done, if one question finds it."""
+    undone = ledger.first_broken(job_id, span) or ledger.first_unfinished(job_id, span)
+    if undone is not None:
+        return undone
+    last = expectations.latest(job_id, span)
+    if last is not None and not last.is_done:
+        return last
+    for lost in ledger.losses(job_id, span):
+        for due in filter(span.contains, lost):
+            runs = expectations.runs(job_id, Window(due, due))
+            if runs and not runs[0].is_done:
+                return runs[0]
+    return None
 
 
 def _missing(

@@ -7,29 +7,64 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from jobs.expected import half_open
+from jobs.expected import ExpectedRun, half_open
 from jobs.facts import Series
 from jobs.models import Job
 from jobs.rules.enums import ExpressionKind, GapReason
 from jobs.rules.windows import Window
 from sentinel_project import prepared
 from tasks_app.models import Gap, SystemState, Task
-from tasks_app.rules.states import UNFINISHED, TaskKind, TaskStatus
+from tasks_app.rules.states import DONE, UNFINISHED, TaskKind, TaskStatus
 
 _BROKEN = [TaskStatus.FAILED.value, TaskStatus.KILLED.value]
+_DONE = [status.value for status in DONE]
+_UNFINISHED = [status.value for status in UNFINISHED]
 _LOSSES = [reason.value for reason in GapReason if reason.is_loss]
 
 
-def first_broken(job_id: int, span: Window) -> Task | None:
+def first_broken(job_id: int, span: Window) -> ExpectedRun | None:
     """Return the earliest FAILED or KILLED run of a job in ``span``."""
+    return _first_of(_BROKEN, job_id, span)
+
+
+def first_unfinished(job_id: int, span: Window) -> ExpectedRun | None:
+    """Return the earliest run of a job in ``span`` whose task has not ended."""
+    return _first_of(_UNFINISHED, job_id, span)
+
+
+def first_done(job_id: int, span: Window) -> ExpectedRun | None:
+    """Return the earliest run of a job in ``span`` that counts as done."""
+    return _first_of(_DONE, job_id, span)
+
+
+def _first_of(statuses: Sequence[int], job_id: int, span: Window) -> ExpectedRun | None:
     span = half_open(span)
-    return next(iter(_first_broken(job_id, span.start, span.end)), None)
+    for due, status, reason in _first_with(statuses, job_id, span.start, span.end):
+        return ExpectedRun(due, TaskStatus(status), reason)
+    return None
 
 
 @prepared.select
-def _first_broken(job_id: int, start: datetime, end: datetime) -> QuerySet[Task]:
-    rows = Task.objects.filter(job_id=job_id, kind=TaskKind.SCHEDULE.value, status__in=_BROKEN)
-    return rows.filter(due_at__gte=start, due_at__lt=end).order_by("due_at")[:1]
+def _first_with(
+    statuses: Sequence[int], job_id: int, start: datetime, end: datetime
+) -> QuerySet[Task, tuple[datetime, int, str]]:
+    rows = Task.objects.filter(job_id=job_id, kind=TaskKind.SCHEDULE.value, status__in=statuses)
+    rows = rows.filter(due_at__gte=start, due_at__lt=end).order_by("due_at")[:1]
+    return rows.values_list("due_at", "status", "reason")
+
+
+def losses(job_id: int, span: Window) -> list[tuple[datetime, datetime]]:
+    """Return the first and last slots of gaps by loss that touch ``span``, ten at most."""
+    span = half_open(span)
+    return _losses(job_id, span.start, span.end)
+
+
+@prepared.select
+def _losses(
+    job_id: int, start: datetime, end: datetime
+) -> QuerySet[Gap, tuple[datetime, datetime]]:
+    rows = Gap.objects.filter(job_id=job_id, reason__in=_LOSSES, to_at__gte=start, from_at__lt=end)
+    return rows.order_by("from_at").values_list("from_at", "to_at")[:10]
 
 
 def batch_runs(batch_id: int, job_id: int, span: Window) -> QuerySet[Task]:
@@ -60,8 +95,7 @@ def delay_runs(job_id: int) -> QuerySet[Task]:
 
 def has_unfinished_delay(job_id: int) -> bool:
     """Tell whether a run of a delay has not ended: at most one at a time (D-17)."""
-    unfinished = [status.value for status in UNFINISHED]
-    return delay_runs(job_id).filter(status__in=unfinished).exists()
+    return delay_runs(job_id).filter(status__in=_UNFINISHED).exists()
 
 
 def running_of_job(job_id: int) -> QuerySet[Task]:

@@ -6,14 +6,13 @@ rolls the whole change back (D-38, D-39).
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
+from jobs.coming import Coming
 from jobs.expected import Expectations
 from jobs.facts import Facts, Upstream, naming_of
 from jobs.models import App, DependencyEntry, Grant, Job, WorkerGroup
@@ -27,8 +26,6 @@ from sentinel_project.errors import InvalidParameters
 
 #: Due times that decide whether a dependency can ever be satisfied (D-38).
 JUDGED = 10
-#: Upstream runs looked at in search of them: a year of hourly runs.
-_FURTHEST = 9_000
 _CODES = {JobStatus.ACTIVE, JobStatus.DISABLED, JobStatus.PAUSED}
 
 
@@ -103,7 +100,7 @@ def _refusals(field: str, attempt: object) -> Iterator[str]:
 
 def check_graph(job: Job, *, now: datetime) -> None:
     """Refuse cycles, a schedule-less job that nothing names, and dead dependencies."""
-    expectations = Expectations()
+    expectations = Expectations(is_reading=True)
     facts = expectations.facts(job.pk)
     refuse(_cycle_problems(job.pk))
     if facts.is_named:
@@ -148,7 +145,7 @@ def _dead_problems(facts: Facts, expectations: Expectations, now: datetime) -> I
     judged = [up for up in facts.upstreams if _is_judged(up, expectations, now)]
     if not judged:
         return
-    dues = list(islice(upcoming(facts, expectations, now), JUDGED))
+    dues = Coming(expectations, now).first(facts.job.pk, JUDGED)
     for upstream in judged:
         problem = _dead(facts, upstream, dues, expectations)
         if problem is not None:
@@ -200,34 +197,7 @@ def _is_over(upstream: Upstream, span: Window, expectations: Expectations) -> bo
 
 def _needed(upstream: Upstream, span: Window, expectations: Expectations) -> datetime | None:
     """Return the due time of the run that decides the strategy; None: the window is empty."""
-    if upstream.strategy is CommonStrategy.ANYONE:
-        runs = expectations.runs(upstream.job_id, span)
-        return runs[0].due_at if runs else None
-    last = expectations.latest(upstream.job_id, span)
-    return last.due_at if last else None
-
-
-def upcoming(facts: Facts, expectations: Expectations, now: datetime) -> Iterator[datetime]:
-    """Yield the due times of a job from ``now`` on, of schedule-less jobs the named ones."""
-    if facts.series:
-        yield from _merged(facts, now)
-        return
-    upstreams = [expectations.facts(up.job_id) for up in naming_of(expectations.counting(facts))]
-    series = (upcoming(upstream, expectations, now) for upstream in upstreams)
-    last: datetime | None = None
-    for due in islice(heapq.merge(*series), _FURTHEST):
-        name = expectations.named(facts.job.pk, due)
-        if name is not None and (last is None or name > last):
-            last = name
-            yield name
-
-
-def _merged(facts: Facts, now: datetime) -> Iterator[datetime]:
-    job = facts.job
-    start = max(now, job.active_from) if job.active_from else now
-    end = job.active_until or datetime.max.replace(tzinfo=now.tzinfo) - timedelta(days=1)
-    last: datetime | None = None
-    for due in heapq.merge(*(series.schedule.between(start, end) for series in facts.series)):
-        if due != last:
-            yield due
-        last = due
+    is_first = upstream.strategy is CommonStrategy.ANYONE
+    ask = expectations.earliest if is_first else expectations.latest
+    run = ask(upstream.job_id, span)
+    return run.due_at if run else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from itertools import islice
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from jobs import audit
+from jobs.coming import Coming
 from jobs.expected import Expectations
 from jobs.models import App, DependencyEntry, Job
 from jobs.rules.enums import Edit, ExpressionKind, JobStatus
@@ -72,9 +72,7 @@ def submit_job(spec: JobSpec, *, app: App, user: str, now: datetime) -> Job:
 
 def next_times(job: Job, *, now: datetime, count: int = 3) -> list[datetime]:
     """Return the next due times of a job, of a schedule-less one those that will be named."""
-    expectations = Expectations()
-    facts = expectations.facts(job.pk)
-    times = list(islice(checks.upcoming(facts, expectations, now), count))
+    times = Coming(Expectations(is_reading=True), now).first(job.pk, count)
     cursors = job.expressions.filter(kind=ExpressionKind.DELAY, next_due_at__isnull=False)
     delays = [at for at in cursors.values_list("next_due_at", flat=True) if at is not None]
     return sorted({*times, *delays})[:count]

@@ -82,7 +82,7 @@ def _runs(gate: Gate, task: Task) -> str:
         f"{_local(run.due_at, task)} {run.status.name if run.status else 'no task yet'}"
         for run in runs[:_MAX_RUNS]
     ]
-    more = f" and {len(runs) - _MAX_RUNS} more" if len(runs) > _MAX_RUNS else ""
+    more = " and more" if gate.has_more or len(runs) > _MAX_RUNS else ""
     return ", ".join(shown) + more
 
 

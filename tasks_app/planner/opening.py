@@ -88,7 +88,10 @@ def _open_batch(job_ids: Sequence[int], now: datetime) -> tuple[int, bool]:
     _write(plan, now)
     waiting = [o.job.pk for o in plan.openings if o.status is TaskStatus.WAITING]
     if waiting:
-        release_waiting(sorted(set(waiting)), expectations, now=now)
+        # Anew: what was read before the openings and gaps were written is not asked again.
+        fresh = Expectations()
+        fresh.take(jobs)
+        release_waiting(sorted(set(waiting)), fresh, now=now)
     return len(jobs), plan.has_more
 
 

@@ -10,7 +10,6 @@ from logs_app import store
 from logs_app.models import StreamKind
 from sentinel_project.wire.envelope import Reply, ReplyCode
 from sentinel_project.wire.fields import to_millis
-from tasks_app.explain import MAX_SHOWN
 from tasks_app.gates import Gate
 from tasks_app.models import Attempt, Batch, SystemState, Task
 from tasks_app.selectors import Page
@@ -166,9 +165,9 @@ def _gate(gate: Gate) -> data.GateData:
     if gate.window is not None:
         answer["window"] = [to_millis(gate.window.start), to_millis(gate.window.end)]
         answer["expected"] = [
-            {"due": to_millis(run.due_at), "status": run.status}
-            for run in (gate.expected or ())[:MAX_SHOWN]
+            {"due": to_millis(run.due_at), "status": run.status} for run in gate.expected or ()
         ]
+        answer["isCut"] = gate.has_more
     return answer
 
 

@@ -123,6 +123,7 @@ class GateData(TypedDict):
     text: str
     window: NotRequired[list[Millis]]
     expected: NotRequired[list[ExpectedRunData]]
+    isCut: NotRequired[bool]
 
 
 class Explanation(TypedDict):

@@ -1,0 +1,135 @@
+"""The rows behind expected runs: tasks that exist, and gaps that nobody expects (D-23, D-32)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import QuerySet
+
+from jobs.models import Job, ScheduleExpression
+from jobs.rules.enums import GapReason
+from jobs.rules.windows import Window
+from sentinel_project import prepared
+from tasks_app.models import Gap, Task
+from tasks_app.rules.states import DONE, Reason, TaskKind, TaskStatus
+
+EPSILON = timedelta(microseconds=1)
+_DECISIONS = [reason.value for reason in GapReason if not reason.is_loss]
+_REMOVED_BY_OPERATOR = {Reason.REMOVED_BY_USER, Reason.SKIPPED_BY_USER}
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedRun:
+    """A due time of an upstream, and how far its run is. ``status`` None: no task yet."""
+
+    due_at: datetime
+    status: TaskStatus | None = None
+    reason: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        return self.status in DONE
+
+    @property
+    def names(self) -> bool:
+        """Tell whether it can name a dependent's run: not if no operator removed it (D-36)."""
+        return self.status is not TaskStatus.REMOVED or self.reason in _REMOVED_BY_OPERATOR
+
+
+def half_open(span: Window) -> Window:
+    """Return ``span`` as [start, end) in which a single instant has a length too."""
+    return Window(span.start, span.start + EPSILON) if span.is_instant else span
+
+
+def tasks(job_id: int, span: Window) -> list[ExpectedRun]:
+    span = half_open(span)
+    return [_run(*row) for row in _states_in(job_id, span.start, span.end)]
+
+
+def edge_task(job_id: int, span: Window, *, is_last: bool) -> ExpectedRun | None:
+    """Return the first or the last run of a job in ``span`` that has a task."""
+    span = half_open(span)
+    ask = _last_state_in if is_last else _first_state_in
+    return next((_run(*row) for row in ask(job_id, span.start, span.end)), None)
+
+
+def _run(due_at: datetime, status: int, reason: str) -> ExpectedRun:
+    return ExpectedRun(due_at, TaskStatus(status), reason)
+
+
+def one_off(job_id: int) -> list[ExpectedRun]:
+    """Return the only run of a one-off: its task, or its first slot to come."""
+    task = Task.objects.filter(job_id=job_id, kind=TaskKind.TEMP.value).first()
+    if task is not None:
+        return [ExpectedRun(task.due_at, TaskStatus(task.status), task.reason)]
+    rows = ScheduleExpression.objects.filter(job_id=job_id, next_due_at__isnull=False)
+    first = rows.order_by("next_due_at").values_list("next_due_at", flat=True).first()
+    return [ExpectedRun(first)] if first else []
+
+
+def first_task_due(job_id: int) -> datetime | None:
+    rows = Task.objects.filter(job_id=job_id, kind=TaskKind.SCHEDULE.value).order_by("due_at")
+    return rows.values_list("due_at", flat=True).first()
+
+
+def last_row(job_id: int) -> datetime | None:
+    """Return the latest instant at which a job has a task or the end of a gap."""
+    ends = [row for ask in (_last_due, _last_gap) for row in ask(job_id)]
+    return max(ends, default=None)
+
+
+@prepared.select
+def _last_due(job_id: int) -> QuerySet[Task, datetime]:
+    rows = Task.objects.filter(job_id=job_id, kind=TaskKind.SCHEDULE.value).order_by("-due_at")
+    return rows.values_list("due_at", flat=True)[:1]
+
+
+@prepared.select
+def _last_gap(job_id: int) -> QuerySet[Gap, datetime]:
+    rows = Gap.objects.filter(job_id=job_id).order_by("-to_at")
+    return rows.values_list("to_at", flat=True)[:1]
+
+
+@prepared.select
+def decisions(
+    job_id: int, expression_id: int | None, start: datetime, end: datetime
+) -> QuerySet[Gap, tuple[datetime, datetime]]:
+    """The gaps by decision of one expression (None: of named runs) that touch [start, end]."""
+    rows = Gap.objects.filter(job_id=job_id, expression_id=expression_id, reason__in=_DECISIONS)
+    rows = rows.filter(to_at__gte=start, from_at__lte=end).order_by("from_at")
+    return rows.values_list("from_at", "to_at")
+
+
+@prepared.select
+def jobs(job_ids: Sequence[int]) -> QuerySet[Job]:
+    return Job.objects.filter(pk__in=job_ids)
+
+
+@prepared.select
+def _states_in(
+    job_id: int, start: datetime, end: datetime
+) -> QuerySet[Task, tuple[datetime, int, str]]:
+    return _in(job_id, start, end).values_list("due_at", "status", "reason")
+
+
+@prepared.select
+def _first_state_in(
+    job_id: int, start: datetime, end: datetime
+) -> QuerySet[Task, tuple[datetime, int, str]]:
+    rows = _in(job_id, start, end).order_by("due_at")[:1]
+    return rows.values_list("due_at", "status", "reason")
+
+
+@prepared.select
+def _last_state_in(
+    job_id: int, start: datetime, end: datetime
+) -> QuerySet[Task, tuple[datetime, int, str]]:
+    rows = _in(job_id, start, end).order_by("-due_at")[:1]
+    return rows.values_list("due_at", "status", "reason")
+
+
+def _in(job_id: int, start: datetime, end: datetime) -> QuerySet[Task]:
+    rows = Task.objects.filter(job_id=job_id, kind=TaskKind.SCHEDULE.value)
+    return rows.filter(due_at__gte=start, due_at__lt=end)
