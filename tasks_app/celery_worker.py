@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import bootsteps
 from celery.signals import celeryd_init, task_postrun, task_prerun, worker_process_init
+from celery.worker import state
 from django.conf import settings
 from django.db import DatabaseError, connection
 
@@ -66,6 +67,38 @@ task_prerun.connect(TOLD.listen)
 task_postrun.connect(TOLD.stop_listening)
 
 
+class Signals:
+    """SIGTERM drains, SIGQUIT hands back at once, and the same signal again ends everything."""
+
+    def __init__(self, parent: Any) -> None:
+        self._parent = parent
+        self._pid = os.getpid()
+        self._heard: set[int] = set()
+        #: Set when runs are to be handed back without waiting for the end of the drain.
+        self.is_urgent = threading.Event()
+
+    def take(self) -> None:
+        """Replace Celery's handlers: its cold shutdown waits for threads, or kills without word."""
+        for number in (signal.SIGTERM, signal.SIGQUIT):
+            signal.signal(number, self._hear)
+
+    def _hear(self, number: int, _: object) -> None:
+        if os.getpid() != self._pid:
+            return  # a pool's child that inherited the handler
+        if number in self._heard:
+            self._end_now()
+        self._heard.add(number)
+        if number == signal.SIGQUIT:
+            self.is_urgent.set()
+        state.should_stop = os.EX_OK  # type: ignore[assignment]
+
+    def _end_now(self) -> None:
+        """Leave at once. What runs dies with its worker, and the rescuer finds out."""
+        for child in _children(self._parent):
+            os.kill(child, signal.SIGKILL)
+        os._exit(1)
+
+
 class Presence(bootsteps.StartStopStep):
     """Keeps the worker in the registry, and bounds how long it takes to stop.
 
@@ -79,8 +112,10 @@ class Presence(bootsteps.StartStopStep):
         super().__init__(parent, **kwargs)
         self._leaving = threading.Event()
         self._thread: threading.Thread | None = None
+        self._signals = Signals(parent)
 
     def start(self, parent: Any) -> None:
+        self._signals.take()
         self._thread = threading.Thread(
             target=self._stay, args=(_registration(parent),), name="presence", daemon=True
         )
@@ -90,7 +125,8 @@ class Presence(bootsteps.StartStopStep):
         self._leaving.set()
         if self._thread is not None:
             self._thread.join(timeout=workers.BEAT_EVERY.total_seconds())
-        threading.Thread(target=_drain, args=(parent,), name="drain", daemon=True).start()
+        words = (parent, self._signals.is_urgent)
+        threading.Thread(target=_drain, args=words, name="drain", daemon=True).start()
 
     def _stay(self, registration: workers.Registration) -> None:
         _sweep()
@@ -134,23 +170,23 @@ def _registration(parent: Any) -> workers.Registration:
     )
 
 
-def _drain(parent: Any) -> None:
+def _drain(parent: Any, is_urgent: threading.Event) -> None:
     """Let runs go on for SENTINEL_DRAIN, then have them handed back until the process ends."""
-    threading.Event().wait(settings.SENTINEL_DRAIN.total_seconds())
+    is_urgent.wait(settings.SENTINEL_DRAIN.total_seconds())
     while True:
         logger.info("worker.handing_back")
         runner.shut_down()
-        for child in getattr(getattr(parent.pool, "_pool", None), "_pool", None) or ():
-            _tell(child)
+        for child in _children(parent):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGTERM)
         # A run that was just being claimed has not heard of it.
         threading.Event().wait(1)
 
 
-def _tell(child: Any) -> None:
-    """Tell a pool's child; the threads pool has none with a process of their own."""
-    if isinstance(pid := getattr(child, "pid", None), int):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+def _children(parent: Any) -> list[int]:
+    """Return the ids of the pool's processes; the threads pool has none of its own."""
+    members = getattr(getattr(parent.pool, "_pool", None), "_pool", None) or ()
+    return [pid for child in members if isinstance(pid := getattr(child, "pid", None), int)]
 
 
 app.steps["worker"].add(Presence)
