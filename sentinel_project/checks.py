@@ -15,13 +15,14 @@ from django.conf import settings
 from django.core import checks
 
 from sentinel_project import broker
+from tasks_app.rules import limits
 from tasks_app.rules.timing import Lease
 
 
 @checks.register(checks.Tags.compatibility)
 def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[checks.CheckMessage]:
     """Return what no process may start with."""
-    return [*_lease(), *_places(), *_driver()]
+    return [*_lease(), *_limits(), *_places(), *_driver()]
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -36,6 +37,14 @@ def _lease() -> Iterator[checks.CheckMessage]:
     except ValueError as error:
         hint = "Raise SENTINEL_LEASE or lower SENTINEL_HEARTBEAT."
         yield checks.Error(str(error), hint=hint, id="sentinel.E001")
+
+
+def _limits() -> Iterator[checks.CheckMessage]:
+    try:
+        limits.parse(settings.SENTINEL_LIMITS)
+    except ValueError as error:
+        hint = 'Write it like {"shell": {"memory": "2G"}, "*@3": {"nice": 10}}.'
+        yield checks.Error(f"SENTINEL_LIMITS {error}", hint=hint, id="sentinel.E007")
 
 
 def _places() -> Iterator[checks.CheckMessage]:

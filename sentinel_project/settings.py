@@ -199,6 +199,8 @@ SENTINEL_TOKEN_WINDOW = timedelta(seconds=env.number("SENTINEL_TOKEN_WINDOW", 18
 SENTINEL_LEASE = timedelta(seconds=env.number("SENTINEL_LEASE", 30))
 SENTINEL_HEARTBEAT = timedelta(seconds=env.number("SENTINEL_HEARTBEAT", 5))
 SENTINEL_STREAM_CAP = env.number("SENTINEL_STREAM_CAP", 64 * 1024 * 1024)
+# What runs may use, by job type and group, as tasks_app.rules.limits reads it.
+SENTINEL_LIMITS = env.text("SENTINEL_LIMITS")
 SENTINEL_WORK_DIR = env.directory("SENTINEL_WORK_DIR", RUN_DIR / "work")
 SENTINEL_WORKER_GROUPS = [int(group) for group in env.words("SENTINEL_WORKER_GROUPS", ("1",))]
 SENTINEL_ALLOW_ROOT = env.flag("SENTINEL_ALLOW_ROOT")

@@ -131,6 +131,7 @@ class Heart:
         kept = charges if renewed == len(charges) else self._look(charges)
         for charge in kept:
             charge.confirmed_at = asked_at
+            charge.stop.renew()
 
     def _look(self, charges: list[Charge]) -> list[Charge]:
         """Pass on kill requests, fence what was taken away, and return what is still ours."""

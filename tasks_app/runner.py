@@ -25,6 +25,7 @@ from tasks_app.executors import executor_for
 from tasks_app.executors.base import Ending, Execution, Outcome, Stop, StopReason
 from tasks_app.heart import Charge
 from tasks_app.models import Attempt, SystemState, Task
+from tasks_app.rules.limits import limits_of, parse
 from tasks_app.rules.states import AttemptStatus, Reason, TaskStatus
 from tasks_app.rules.timing import Lease
 
@@ -51,7 +52,7 @@ class Finished:
 
 def run(task_id: int, *, worker: str, clock: Clock) -> Finished:
     """Run one attempt of a task, if it can be claimed."""
-    lease = Lease(settings.SENTINEL_LEASE, settings.SENTINEL_HEARTBEAT)
+    lease = _lease()
     asked_at = system_clock.monotonic()
     attempt = claim(task_id, worker=worker, lease=lease, now=clock())
     if attempt is None or not transitions.start(attempt, now=clock()):
@@ -66,6 +67,10 @@ def run(task_id: int, *, worker: str, clock: Clock) -> Finished:
             return _report(attempt, outcome, charge, clock)
         finally:
             own_heart.drop(charge)
+
+
+def _lease() -> Lease:
+    return Lease(settings.SENTINEL_LEASE, settings.SENTINEL_HEARTBEAT)
 
 
 def claim(task_id: int, *, worker: str, lease: Lease, now: datetime) -> Attempt | None:
@@ -136,6 +141,8 @@ def _execution(attempt: Attempt) -> Execution:
         data_time=task.data_at.astimezone(job.zone),
         timeout=job.timeout or None,
         work_root=settings.SENTINEL_WORK_DIR,
+        limits=limits_of(parse(settings.SENTINEL_LIMITS), job.job_type, task.worker_group_id),
+        unattended=_lease().gives_up_after,
     )
 
 
@@ -221,5 +228,4 @@ def shut_down() -> None:
     What the database does not take now is reported by the next process of this host.
     """
     _leaving.set()
-    lease = Lease(settings.SENTINEL_LEASE, settings.SENTINEL_HEARTBEAT)
-    heart.of_this_process(lease).stop_all(StopReason.SHUTDOWN)
+    heart.of_this_process(_lease()).stop_all(StopReason.SHUTDOWN)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks_app.rules.states import Reason
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("sentinel_project", "jobs", "tasks_app", "logs_app")
 MODULES = sorted(
@@ -114,6 +116,32 @@ def test_the_transitions_do_write_statuses() -> None:
     ]
 
     assert written
+
+
+#: Where an outcome's machine-readable reason stands in a call.
+REASON_AT = {"failed": 0, "Outcome": 2}
+
+
+def reasons_given(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in REASON_AT:
+            reason = node.args[REASON_AT[ast.unparse(node.func)] :][:1]
+            yield from (r.value for r in reason if isinstance(r, ast.Constant) and r.value)  # type: ignore[misc]
+
+
+def test_every_reason_that_a_run_ends_with_is_known_and_explained() -> None:
+    """Whoever reads a reason must be able to look it up."""
+    runs = [path for path in MODULES if path.parts[:2] == ("tasks_app", "executors")]
+    given = {
+        reason
+        for path in (*runs, Path("tasks_app/runner.py"))
+        for reason in reasons_given(tree_of(path))
+    } - {"FENCED"}  # never written: the attempt is not ours any more
+    operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+    assert given
+    assert {reason for reason in given if reason not in Reason.__members__} == set()
+    assert {reason for reason in given if f"`{reason}`" not in operations} == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from jobs.rules.enums import ContentType
 from sentinel_project.errors import SentinelError
+from tasks_app.rules.limits import NO_LIMITS, Limits
 
 KILL_GRACE = timedelta(seconds=10)
 
@@ -44,6 +45,9 @@ class Execution:
     timeout: timedelta | None
     work_root: Path
     kill_grace: timedelta = KILL_GRACE
+    limits: Limits = NO_LIMITS
+    #: A tree whose worker does not renew its lease for so long ends by itself; None: never.
+    unattended: timedelta | None = None
 
 
 class Output(Protocol):
@@ -76,6 +80,12 @@ class Stop:
         self._lock = threading.Lock()
         self._requested = threading.Event()
         self._reason: StopReason | None = None
+        #: Counts how often the lease was confirmed, which keeps the tree alive.
+        self.renewals = 0
+
+    def renew(self) -> None:
+        """The lease was confirmed just now. Called by one thread only."""
+        self.renewals += 1
 
     def request(self, reason: StopReason) -> None:
         """Ask the run to end; asking again is harmless."""

@@ -36,9 +36,13 @@ class Containment:
     prefix: tuple[str, ...]
     explanation: str
 
-    def wrap(self, argv: Sequence[str], *, channel: int) -> list[str]:
-        """Return the command line that runs ``argv`` under the first process of its tree."""
-        return [*self.prefix, sys.executable, "-I", "-S", _INIT, str(channel), *argv]
+    def wrap(self, argv: Sequence[str], *, channel: int, words: Sequence[str] = ()) -> list[str]:
+        """Return the command line that runs ``argv`` under the first process of its tree.
+
+        ``words`` are ``name=number`` for that process: limits, and when it is ``unattended``.
+        """
+        first = [sys.executable, "-I", "-S", _INIT, str(channel), ",".join(words)]
+        return [*self.prefix, *first, *argv]
 
     def describe(self) -> str:
         """Return a line for the worker's page."""

@@ -1,13 +1,16 @@
 """The first process of every tree: starts the content, collects the dead, ends what is left (X-21).
 
-Runs as a program of its own (``python -I -S init.py CHANNEL COMMAND...``) and imports nothing of
-ours. In a PID namespace it is process 1, so the kernel ends everything with it; elsewhere it makes
-itself the subreaper, so that whoever loses its parent, daemons included, becomes its child. Either
-way "no child left" proves that the tree is empty.
+Runs as a program of its own (``python -I -S init.py CHANNEL WORDS COMMAND...``) and imports nothing
+of ours. WORDS are ``name=number`` with commas: limits, and ``unattended``. In a PID namespace it is
+process 1, so the kernel ends everything with it; elsewhere it makes itself the subreaper, so that
+whoever loses its parent, daemons included, becomes its child. Either way "no child left" proves
+that the tree is empty.
 
-CHANNEL is a socket to the worker. Down come ``T`` (SIGTERM to all) and ``K`` (SIGKILL until
-empty); its end means ``K`` too, so that nothing outlives a worker that was killed. Up go lines:
-``started``, ``failed ERRNO``, ``exit CODE``, ``signal NUMBER`` and, last, ``gone``.
+CHANNEL is a socket to the worker. Down come ``A`` (the lease was renewed), ``T`` (SIGTERM to all)
+and ``K`` (SIGKILL until empty); its end means ``K`` too, so that nothing outlives a worker that was
+killed. A worker that was only stopped keeps the channel open, so ``unattended`` seconds without
+``A`` mean ``K`` as well. Up go lines: ``started``, ``failed ERRNO``, ``exit CODE``,
+``signal NUMBER``, ``ended CAUSE`` (before a ``K`` of our own) and, last, ``gone``.
 """
 
 from __future__ import annotations
@@ -17,16 +20,28 @@ import resource
 import select
 import signal
 import sys
+import time
 
 _SET_CHILD_SUBREAPER = 36
 _FIRST_PAUSE, _LONGEST_PAUSE = 10, 500  # milliseconds between two rounds of SIGKILL
+_COUNT_EVERY = 100  # milliseconds between two looks at what the tree uses
+_COUNTED = {"memory", "processes"}
+#: What the kernel limits for us, of each process.
+_RESOURCES = {
+    "cpu": resource.RLIMIT_CPU,
+    "memory": resource.RLIMIT_DATA,
+    "openFiles": resource.RLIMIT_NOFILE,
+    "fileSize": resource.RLIMIT_FSIZE,
+}
 
 
 class Init:
     """The main process and everything that came out of it."""
 
-    def __init__(self, channel: int) -> None:
+    def __init__(self, channel: int, words: dict[str, float]) -> None:
         self._channel = channel
+        self._words = words
+        self._renewed_at = time.monotonic()
         self._main: int | None = None
         self._is_killing = False
         self._pause = _FIRST_PAUSE
@@ -52,6 +67,9 @@ class Init:
         except OSError as error:
             self._say(f"failed {error.errno}")
             return False
+        if "nice" in self._words:
+            # Of the whole group, for it may have grown by now. We ourselves stay as quick as ever.
+            os.setpriority(os.PRIO_PGRP, self._main, int(self._words["nice"]))
         self._say("started")
         return True
 
@@ -70,16 +88,43 @@ class Init:
 
     def _wait(self) -> None:
         """Wait for a death or a command; while killing, kill again until nobody is left."""
-        for descriptor, _ in self._poller.poll(self._pause if self._is_killing else None):
+        for descriptor, _ in self._poller.poll(self._patience()):
             if descriptor == self._wake:
                 os.read(self._wake, 4096)
             else:
                 self._obey(self._heard())
+        if not self._is_killing and (cause := self._excess()):
+            self._say(f"ended {cause}")
+            self._is_killing = True
         if self._is_killing:
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             _signal_all(signal.SIGKILL)
 
+    def _patience(self) -> int | None:
+        """Return how many milliseconds may pass until we look again, whatever comes."""
+        if self._is_killing:
+            return self._pause
+        if _COUNTED & self._words.keys():
+            return _COUNT_EVERY
+        return 1000 if "unattended" in self._words else None
+
+    def _excess(self) -> str | None:
+        """Return why the tree must not go on, or None."""
+        unattended = self._words.get("unattended")
+        if unattended is not None and time.monotonic() > self._renewed_at + unattended:
+            return "unattended"
+        if not _COUNTED & self._words.keys():
+            return None
+        members = _descendants(_own_id())
+        if len(members) > self._words.get("processes", len(members)):
+            return "processes"
+        most = self._words.get("memory")
+        return "memory" if most is not None and sum(map(_resident, members)) > most else None
+
     def _obey(self, command: bytes) -> None:
+        if command == b"A":
+            self._renewed_at = time.monotonic()
+            return
         if command == b"T":
             _signal_all(signal.SIGTERM)
             _signal_all(signal.SIGCONT)  # a stopped process hears nothing but SIGKILL
@@ -147,6 +192,20 @@ def _descendants(ancestor: int) -> list[int]:
     return found
 
 
+def _own_id() -> int:
+    """Return our id as /proc names us: a namespace of ours may be left with the host's /proc."""
+    return int(os.readlink("/proc/self"))
+
+
+def _resident(pid: int) -> int:
+    """Return the bytes of memory that ``pid`` holds, 0 if it just ended."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
 def _parent(pid: int) -> int:
     """Return the parent of ``pid``, 0 if it just ended. Its name may hold spaces and brackets."""
     try:
@@ -163,16 +222,30 @@ def _adopt_orphans() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def _words(text: str) -> list[list[str]]:
+    return [word.split("=") for word in text.split(",") if word]
+
+
+def _lower(kind: int, most: int) -> None:
+    """Set a limit for us and all that comes out of us; one that is lower already stays."""
+    _, ceiling = resource.getrlimit(kind)
+    most = most if ceiling == resource.RLIM_INFINITY else min(most, ceiling)
+    resource.setrlimit(kind, (most, most))
+
+
 def main() -> None:
     """Guard the command of the arguments until it and all that came out of it are gone."""
     channel = int(sys.argv[1])
     os.set_inheritable(channel, False)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
+    words = {name: float(value) for name, value in _words(sys.argv[2])}
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for name in _RESOURCES.keys() & words.keys():
+        _lower(_RESOURCES[name], int(words[name]))
     if os.getpid() != 1:
         _adopt_orphans()
-    Init(channel).run(sys.argv[2:])
+    Init(channel, words).run(sys.argv[3:])
 
 
 if __name__ == "__main__":

@@ -59,10 +59,19 @@ def run_command(
     if stop.reason is not None:
         return stopped(stop.reason)
     try:
-        tree = Tree(argv, env=env, cwd=cwd, containment=choose())
+        words = _words(execution)
+        tree = Tree(argv, env=env, cwd=cwd, containment=choose(), words=words)
     except OSError as error:
         return failed("SPAWN_FAILED", f"{argv[0]} could not be started: {error.strerror}.")
     return _attend(tree, execution, output, stop)
+
+
+def _words(execution: Execution) -> list[str]:
+    """Return what the first process of the tree is told."""
+    words = execution.limits.words()
+    if execution.unattended is not None:
+        words.append(f"unattended={execution.unattended.total_seconds():g}")
+    return words
 
 
 def _attend(tree: Tree, execution: Execution, output: Output, stop: Stop) -> Outcome:
@@ -83,7 +92,7 @@ def _attend(tree: Tree, execution: Execution, output: Output, stop: Stop) -> Out
 _Cause = StopReason | Literal["TIMEOUT"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Run:
     """One tree, from its start to the outcome."""
 
@@ -92,6 +101,7 @@ class _Run:
     execution: Execution
     output: Output
     stop: Stop
+    renewals: int = 0
 
     def outcome(self) -> Outcome:
         timeout = self.execution.timeout
@@ -106,6 +116,9 @@ class _Run:
 
     def _wait(self, deadline: float) -> None:
         """Wait for news, but not so long that a stop or an error would go unnoticed."""
+        if self.stop.renewals != self.renewals:
+            self.renewals = self.stop.renewals
+            self.tree.renew()
         self.tree.wait(min(_POLL_SECONDS, deadline - monotonic()))
         self.streams.check()
 
@@ -141,6 +154,8 @@ class _Run:
             why = os.strerror(self.tree.spawn_errno)
             return failed("SPAWN_FAILED", f"The command could not be started: {why}.")
         is_gone = self._swept()
+        if self.tree.ended_for is not None:
+            return self._ended_by_guard(self.tree.ended_for)
         if self.tree.exit_code is None:
             return self._lost()
         return _judged(self.tree.exit_code, is_gone=is_gone)
@@ -153,6 +168,15 @@ class _Run:
             _tell(self.output, self.stop, text)
             self.tree.terminate()
         return self.tree.wait_until_gone(_SWEEP_GRACE_SECONDS) or self.tree.kill()
+
+    def _ended_by_guard(self, cause: str) -> Outcome:
+        """Say why the first process ended the tree: over a limit, or for want of its worker."""
+        if cause == "unattended":
+            return stopped(StopReason.FENCED)
+        most = getattr(self.execution.limits, cause)
+        text = f"Ended for using more than its limit: {cause} is {most} in all."
+        _tell(self.output, self.stop, text)
+        return failed("LIMIT", text)
 
     def _lost(self) -> Outcome:
         if self.tree.is_started:

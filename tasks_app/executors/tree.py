@@ -32,12 +32,20 @@ class Tree:
     stderr: IO[bytes]
 
     def __init__(
-        self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, containment: Containment
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        containment: Containment,
+        words: Sequence[str] = (),
     ) -> None:
         self.is_started = False
         self.is_gone = False
         self.exit_code: int | None = None
         self.spawn_errno: int | None = None
+        #: The limit for which the first process ended the tree, or "unattended".
+        self.ended_for: str | None = None
         self._is_silent = False
         self._is_given_up = False
         self._unread = b""
@@ -46,7 +54,7 @@ class Tree:
         with theirs, contextlib.ExitStack() as on_failure:
             on_failure.callback(self._channel.close)
             self._process = subprocess.Popen(  # noqa: S603  (an argv list, no shell: X-20)
-                containment.wrap(argv, channel=theirs.fileno()),
+                containment.wrap(argv, channel=theirs.fileno(), words=words),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -92,6 +100,10 @@ class Tree:
             self.wait(left)
         return self.is_gone
 
+    def renew(self) -> None:
+        """Tell the first process that the worker is there and has its lease."""
+        self._command(b"A")
+
     def terminate(self) -> None:
         """Send SIGTERM to every process of the tree."""
         self._command(b"T")
@@ -125,6 +137,8 @@ class Tree:
                 self.exit_code = int(number)
             case "signal":
                 self.exit_code = -int(number)
+            case "ended":
+                self.ended_for = number
             case _:
                 assert word == "gone", line
                 self.is_gone = True

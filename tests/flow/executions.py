@@ -1,7 +1,7 @@
 """What the executor tests share: executions, an output that keeps, runs in a thread, a tiny worker.
 
-As a program (``python -m tests.flow.executions ROOT GRACE``) it is a worker that can be killed: it
-runs the script on its standard input and prints how that ended.
+As a program (``python -m tests.flow.executions ROOT GRACE [KILL_AFTER [UNATTENDED]]``) it is a
+worker that can be killed: it runs the script on its standard input and prints how that ended.
 """
 
 from __future__ import annotations
@@ -117,10 +117,16 @@ def eventually(condition: Callable[[], bool], within: float = 15) -> bool:
 def main() -> None:
     """Run a script as a worker would."""
     root, grace = Path(sys.argv[1]), timedelta(seconds=float(sys.argv[2]))
-    execution = make_execution(sys.stdin.read(), root=root, kill_grace=grace)
+    kill_after, unattended = (*sys.argv[3:], "", "")[:2]
+    execution = make_execution(
+        sys.stdin.read(),
+        root=root,
+        kill_grace=grace,
+        unattended=timedelta(seconds=float(unattended)) if unattended else None,
+    )
     stop = Stop()
-    if len(sys.argv) > 3:
-        threading.Timer(float(sys.argv[3]), stop.request, [StopReason.KILL]).start()
+    if kill_after:
+        threading.Timer(float(kill_after), stop.request, [StopReason.KILL]).start()
     outcome = executor_for("shell")(execution, Kept(), stop)
     sys.stdout.write(f"{outcome.ending} {outcome.reason}")
 
