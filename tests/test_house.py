@@ -57,7 +57,11 @@ def test_a_module_says_what_it_is(path: Path) -> None:
     assert not tree.body or ast.get_docstring(tree), f"{path} has no docstring"
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if p.name != "clock.py"], ids=str)
+#: The clock, and a program of its own that imports nothing of ours.
+OWN_CLOCKS = {Path("sentinel_project/clock.py"), Path("tasks_app/executors/init.py")}
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p not in OWN_CLOCKS], ids=str)
 def test_only_the_clock_reads_the_clock(path: Path) -> None:
     reads = [
         f"{path}:{node.lineno} {ast.unparse(node)}"
