@@ -1,0 +1,66 @@
+"""An output that shows stars where a job prints a secret it was handed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from urllib.parse import quote, unquote, urlsplit
+
+from tasks_app.executors.base import Output
+from tasks_app.rules.masking import Masker
+
+
+class MaskedOutput:
+    """Passes on to ``output`` what is no secret; ``finish`` when the run is over."""
+
+    def __init__(self, output: Output, secrets: Collection[str]) -> None:
+        hidden = [each.encode() for secret in secrets for each in _shapes(secret)]
+        self._result = _Stream(hidden, output.result)
+        self._log = _Stream(hidden, output.log)
+
+    def result(self, data: bytes) -> None:
+        self._result.write(data)
+
+    def log(self, data: bytes) -> None:
+        self._log.write(data)
+
+    def finish(self) -> None:
+        self._result.finish()
+        self._log.finish()
+
+
+class _Stream:
+    """One stream: several threads write to it, and the order of pieces decides what is seen."""
+
+    def __init__(self, hidden: Collection[bytes], deliver: Callable[[bytes], None]) -> None:
+        self._masker = Masker(hidden)
+        self._deliver = deliver
+        self._lock = threading.Lock()
+
+    def write(self, data: bytes) -> None:
+        with self._lock:
+            self._hand_on(self._masker.feed(data))
+
+    def finish(self) -> None:
+        with self._lock:
+            self._hand_on(self._masker.finish())
+
+    def _hand_on(self, data: bytes) -> None:
+        if data:
+            self._deliver(data)
+
+
+def _shapes(secret: str) -> set[str]:
+    """Return how a secret may be printed; of an address also its password alone."""
+    shapes = {secret, quote(secret, safe="")}
+    if "://" in secret and (password := _password(secret)):
+        shapes |= {password, unquote(password), quote(unquote(password), safe="")}
+    # Programs print line by line, so a key of many lines is hidden line by line.
+    return {line for shape in shapes for line in (shape, *shape.splitlines())}
+
+
+def _password(address: str) -> str | None:
+    try:
+        return urlsplit(address).password
+    except ValueError:
+        return None
