@@ -12,6 +12,11 @@ from zoneinfo import ZoneInfo
 from django.db import models
 from django.db.models import F, Q
 
+from jobs.assets import Artifact as Artifact
+from jobs.assets import ArtifactPiece as ArtifactPiece
+from jobs.assets import Credential as Credential
+from jobs.assets import Script as Script
+from jobs.assets import ScriptVersion as ScriptVersion
 from jobs.records import AuditEntry as AuditEntry
 from jobs.records import AuthFailure as AuthFailure
 from jobs.records import RequestRecord as RequestRecord
@@ -94,6 +99,8 @@ class App(models.Model):
     allowed_groups = models.ManyToManyField(
         WorkerGroup, blank=True, help_text="none chosen = every group"
     )
+    #: {jobType: [worker group ids]}; empty: every type, no groups: every allowed group.
+    allowed_types = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField()
     #: It was deleted: no key fits it, and its name stays what history calls it.
     closed_at = models.DateTimeField(null=True, editable=False)

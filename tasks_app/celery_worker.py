@@ -19,7 +19,7 @@ from django.db import DatabaseError, connection
 from sentinel_project import clock
 from sentinel_project.celery import app, queue_for
 from tasks_app import reports, runner, workers
-from tasks_app.executors import containment, workspace
+from tasks_app.executors import containment, lacks, workspace
 
 logger = logging.getLogger(__name__)
 
@@ -167,6 +167,7 @@ def _registration(parent: Any) -> workers.Registration:
         slots=parent.concurrency,
         group_ids=settings.SENTINEL_WORKER_GROUPS,
         containment=containment.choose().name,
+        job_types=lacks(),
     )
 
 

@@ -147,6 +147,8 @@ class Attempt(models.Model):
     reason_text = models.TextField(blank=True, default="")
     content = models.TextField()
     extra = models.JSONField(default=dict)
+    #: {"content", "extra"} with scripts read and placeholders filled in; None: as above (D-86).
+    rendered = models.JSONField(null=True)
 
     class Meta:
         constraints = [
@@ -264,6 +266,7 @@ class Worker(models.Model):
     slots = models.PositiveIntegerField()
     groups = models.ManyToManyField(WorkerGroup, related_name="workers")
     containment = models.CharField(max_length=64, blank=True, default="")
+    job_types = models.JSONField(default=dict, help_text="why each cannot be run here, or empty")
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField()
     stopped_at = models.DateTimeField(null=True)

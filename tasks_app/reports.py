@@ -123,6 +123,7 @@ def _document(attempt: Attempt, ending: transitions.Ending) -> dict[str, Any]:
             "exit_code": ending.exit_code,
             "reason": ending.reason,
             "text": ending.text,
+            "is_final": ending.is_final,
         },
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import closing, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -14,7 +14,6 @@ from django.db.models import Exists, QuerySet
 from django.db.models.functions import Now
 
 from jobs.models import App, Job
-from jobs.rules.enums import ContentType
 from logs_app import store
 from sentinel_project import clock as system_clock
 from sentinel_project import prepared
@@ -22,10 +21,11 @@ from sentinel_project.clock import Clock
 from sentinel_project.errors import SentinelError
 from tasks_app import gates, heart, reports, transitions
 from tasks_app.executors import executor_for
-from tasks_app.executors.base import Ending, Execution, Outcome, Stop, StopReason
+from tasks_app.executors.base import Ending, Execution, Outcome, Stop, StopReason, note
+from tasks_app.executors.masking import MaskedOutput
 from tasks_app.heart import Charge
 from tasks_app.models import Attempt, SystemState, Task
-from tasks_app.rules.limits import limits_of, parse
+from tasks_app.preparation import prepare
 from tasks_app.rules.states import AttemptStatus, Reason, TaskStatus
 from tasks_app.rules.timing import Lease
 
@@ -114,11 +114,22 @@ def _is_ready(task: Task, now: datetime) -> bool:
 def _execute(attempt: Attempt, writer: store.Writer, stop: Stop) -> Outcome:
     """Run the content. An exception of ours becomes a failure that says so in the log."""
     task = attempt.task
-    # An attempt may take hours; the connection would be idle all the while.
-    if not connection.in_atomic_block:
-        connection.close()
     try:
-        return executor_for(task.job.job_type)(_execution(attempt), writer, stop)
+        prepared = prepare(attempt)
+        if isinstance(prepared, Outcome):
+            note(writer, prepared.message)
+            return prepared
+        rendered = prepared.rendered
+        transitions.keep_rendered(attempt, rendered.content, rendered.extra)
+        # An attempt may take hours; the connection would be idle all the while.
+        if not connection.in_atomic_block:
+            connection.close()
+        execution = replace(prepared.execution, unattended=_lease().gives_up_after)
+        return _run(execution, writer, stop)
+    except (OperationalError, InterfaceError):
+        logger.exception("attempt.not_prepared", extra={"task_id": task.pk})
+        text = "The database was gone before anything was started."
+        return Outcome(Ending.INTERRUPTED, None, StopReason.SHUTDOWN, text)
     except SentinelError as error:
         return Outcome(Ending.FAILED, None, "REFUSED", str(error))
     except Exception as error:
@@ -126,24 +137,16 @@ def _execute(attempt: Attempt, writer: store.Writer, stop: Stop) -> Outcome:
         return Outcome(Ending.FAILED, None, "BROKEN", f"the executor broke: {type(error).__name__}")
 
 
-def _execution(attempt: Attempt) -> Execution:
-    task, job = attempt.task, attempt.task.job
-    return Execution(
-        job_id=job.pk,
-        task_id=task.pk,
-        attempt_number=attempt.number,
-        fence=attempt.fence,
-        job_type=job.job_type,
-        content=attempt.content,
-        content_type=ContentType(job.content_type),
-        extra=attempt.extra,
-        schedule_time=task.due_at.astimezone(job.zone),
-        data_time=task.data_at.astimezone(job.zone),
-        timeout=job.timeout or None,
-        work_root=settings.SENTINEL_WORK_DIR,
-        limits=limits_of(parse(settings.SENTINEL_LIMITS), job.job_type, task.worker_group_id),
-        unattended=_lease().gives_up_after,
-    )
+def _run(execution: Execution, writer: store.Writer, stop: Stop) -> Outcome:
+    execute = executor_for(execution.job_type)
+    if not execution.credentials:
+        return execute(execution, writer, stop)
+    output = MaskedOutput(writer, execution.credentials.values())
+    try:
+        outcome = execute(execution, output, stop)
+        return replace(outcome, message=output.hidden(outcome.message))
+    finally:
+        output.finish()
 
 
 def _report(attempt: Attempt, outcome: Outcome, charge: Charge, clock: Clock) -> Finished:
@@ -194,11 +197,12 @@ def _ending(outcome: Outcome) -> transitions.Ending | None:
             exit_code=outcome.exit_code,
             reason=outcome.reason or "",
             text=outcome.message,
+            is_final=outcome.is_final,
         )
     if outcome.reason != StopReason.SHUTDOWN:
         return None
     return transitions.Ending(
-        status=AttemptStatus.LOST, reason=Reason.SHUTDOWN, text="the worker was shut down"
+        status=AttemptStatus.LOST, reason=Reason.SHUTDOWN, text=outcome.message
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -32,6 +32,8 @@ class Registration:
     slots: int
     group_ids: Sequence[int]
     containment: str
+    #: For each jobType why it cannot be run here; empty: it can.
+    job_types: Mapping[str, str] = field(default_factory=dict)
 
 
 @transaction.atomic
@@ -48,6 +50,7 @@ def register(registration: Registration, *, now: datetime) -> Worker:
             "pool": registration.pool,
             "slots": registration.slots,
             "containment": registration.containment[:64],
+            "job_types": dict(registration.job_types),
             "started_at": now,
             "beat_at": now,
             "stopped_at": None,

@@ -46,6 +46,13 @@ class ContentType(IntEnum):
     JAR = 3
 
 
+class CredentialKind(StrEnum):
+    """CONNECTION: the address of a database or a service. SECRET: any text."""
+
+    CONNECTION = "CONNECTION"
+    SECRET = "SECRET"  # noqa: S105 - a kind, not a value
+
+
 class ExpressionKind(IntEnum):
     CRON = 1
     RATE = 2

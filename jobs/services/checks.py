@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
+from jobs import rendering
 from jobs.coming import Coming
 from jobs.expected import Expectations
 from jobs.facts import Facts, Upstream, naming_of
@@ -40,6 +41,7 @@ def problems_of(spec: JobSpec, *, app: App, zone: ZoneInfo, now: datetime) -> It
     if spec.active_from and spec.active_until and spec.active_from > spec.active_until:
         yield "activeStartDate: it lies after activeEndDate"
     yield from _group_problems(spec.worker_group_id, app)
+    yield from rendering.problems_of(rendering.work_of(spec, app), at=now.astimezone(zone))
     yield from dependency_problems(spec.dependencies, app=app)
     yield from schedule_problems(spec.schedule, zone=zone, now=now)
 

@@ -53,6 +53,8 @@ _MOVES_SLOTS = {"time_zone", "active_from", "active_until"}
 _BINDS = _MOVES_SLOTS | {"expire_after"}
 #: A limit that was lowered since does not stand in the way of an edit of something else.
 _JUDGED_IF_CHANGED = {"name": "jobName", "priority": "priority", "worker_group_id": "workerGroupId"}
+_WORK = {"job_type", "content", "content_type", "extra", "worker_group_id"}
+_ABOUT_WORK = ("jobType:", "content:", "contentType:", "params")
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -104,6 +106,8 @@ def _refuse_problems(old: JobSpec, changed: Mapping[str, Any], owner: App, now: 
     assert spec.time_zone is not None
     zone = ZoneInfo(spec.time_zone)
     kept = tuple(f"{wire}:" for name, wire in _JUDGED_IF_CHANGED.items() if name not in changed)
+    if not changed.keys() & _WORK:
+        kept += _ABOUT_WORK
     problems = checks.problems_of(spec, app=owner, zone=zone, now=now)
     checks.refuse(problem for problem in problems if not problem.startswith(kept))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -29,7 +29,10 @@ class Fenced(SentinelError):
 class Execution:
     """One attempt, with all that its executor may know. ``timeout`` None: no limit (X-23).
 
-    ``schedule_time`` and ``data_time`` are aware and in the job's own zone.
+    ``content`` is what really runs: a stored script's text, placeholders rendered (D-86).
+    ``schedule_time`` and ``data_time`` are aware and in the job's own zone. ``artifacts`` holds a
+    file for each id, ``credentials`` a connection's address or a secret for each name, that the
+    content or a parameter refers to.
     """
 
     job_id: int
@@ -48,6 +51,9 @@ class Execution:
     limits: Limits = NO_LIMITS
     #: A tree whose worker does not renew its lease for so long ends by itself; None: never.
     unattended: timedelta | None = None
+    worker_group_id: int = 1
+    artifacts: Mapping[str, Path] = field(default_factory=dict)
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Output(Protocol):
@@ -115,20 +121,24 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: ``reason`` is a code for machines, ``message`` a sentence for people."""
+    """How a run ended: ``reason`` is a code for machines, ``message`` a sentence for people.
+
+    ``is_final``: no retry could end otherwise, so none is spent on it.
+    """
 
     ending: Ending
     exit_code: int | None = None
     reason: str | None = None
     message: str = ""
+    is_final: bool = False
 
 
 Executor = Callable[[Execution, Output, Stop], Outcome]
 
 
-def failed(reason: str, message: str) -> Outcome:
+def failed(reason: str, message: str, *, is_final: bool = False) -> Outcome:
     """Return the outcome of content that failed without an exit code."""
-    return Outcome(Ending.FAILED, None, reason, message)
+    return Outcome(Ending.FAILED, None, reason, message, is_final)
 
 
 def stopped(reason: StopReason, exit_code: int | None = None) -> Outcome:

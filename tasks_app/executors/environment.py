@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +58,20 @@ def _is_text(value: str) -> bool:
 
 
 def environment(
-    execution: Execution, home: Path, worker: Mapping[str, str] | None = None
+    execution: Execution,
+    home: Path,
+    worker: Mapping[str, str] | None = None,
+    *,
+    own: Collection[str] = (),
 ) -> dict[str, str]:
-    """Return the whole environment of ``execution``; of the worker's own only what is harmless."""
+    """Return the whole environment of ``execution``; of the worker's own only what is harmless.
+
+    Parameters named in ``own`` are the executor's, and no variables.
+    """
+    variables = {name: execution.extra[name] for name in execution.extra if name not in own}
     return {
         **_inherited(os.environ if worker is None else worker),
-        **_exported(execution.extra),
+        **_exported(variables),
         "HOME": str(home),
         "TMPDIR": str(home),
         "SENTINEL_JOB_ID": str(execution.job_id),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from urllib.parse import quote, unquote, urlsplit
 
-from tasks_app.executors.base import Output
+from tasks_app.executors.base import Fenced, Output
 from tasks_app.rules.masking import Masker
 
 
@@ -14,9 +15,9 @@ class MaskedOutput:
     """Passes on to ``output`` what is no secret; ``finish`` when the run is over."""
 
     def __init__(self, output: Output, secrets: Collection[str]) -> None:
-        hidden = [each.encode() for secret in secrets for each in _shapes(secret)]
-        self._result = _Stream(hidden, output.result)
-        self._log = _Stream(hidden, output.log)
+        self._secrets = [each.encode() for secret in secrets for each in _shapes(secret)]
+        self._result = _Stream(self._secrets, output.result)
+        self._log = _Stream(self._secrets, output.log)
 
     def result(self, data: bytes) -> None:
         self._result.write(data)
@@ -24,7 +25,17 @@ class MaskedOutput:
     def log(self, data: bytes) -> None:
         self._log.write(data)
 
+    def hidden(self, text: str) -> str:
+        """Return ``text`` without the secrets: what people are told is not in a stream."""
+        masker = Masker(self._secrets)
+        return (masker.feed(text.encode(errors="replace")) + masker.finish()).decode()
+
     def finish(self) -> None:
+        """Show what was held back. A run that was taken over has nothing to show any more."""
+        with suppress(Fenced):
+            self._finish()
+
+    def _finish(self) -> None:
         self._result.finish()
         self._log.finish()
 

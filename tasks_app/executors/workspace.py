@@ -49,6 +49,20 @@ def write_private(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
+def hand_secrets(execution: Execution, home: Path) -> dict[str, str]:
+    """Write each secret that the job names into a file of its own; return the variable for them.
+
+    A value in a variable or an argument would be seen by every process that is started.
+    """
+    if not execution.credentials:
+        return {}
+    folder = home / "secrets"
+    folder.mkdir(mode=0o700)
+    for name, value in execution.credentials.items():
+        write_private(folder / name, value)
+    return {"SENTINEL_SECRETS": str(folder)}
+
+
 def sweep_workspaces(root: Path) -> int:
     """Remove what workers that died left under ``root``; return how many directories that was."""
     if not root.is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,6 +55,14 @@ def claim(task: Task, *, worker: str, lease_until: datetime, now: datetime) -> A
     )
     store.open_streams(attempt.pk, fence=attempt.fence)
     return attempt
+
+
+def keep_rendered(attempt: Attempt, content: str, extra: Mapping[str, Any]) -> None:
+    """Keep what a live attempt really runs, where that is not what the job says (D-86)."""
+    if (content, extra) != (attempt.content, attempt.extra):
+        attempt.rendered = {"content": content, "extra": dict(extra)}
+        rows = Attempt.objects.filter(pk=attempt.pk, status__in=moves.LIVE_VALUES)
+        rows.update(rendered=attempt.rendered)
 
 
 def start(attempt: Attempt, *, now: datetime) -> bool:
@@ -120,12 +129,12 @@ def hand_back(attempt: Attempt, ending: Ending, *, now: datetime) -> bool:
 
 
 def _retry_or_fail(task: Task, ending: Ending, now: datetime) -> None:
-    """One more try if the budget allows it; DISABLED and TRASHED jobs have none (D-56)."""
+    """One more try, if it can help and the budget allows; none in DISABLED and TRASHED jobs."""
     if task.kill_requested_at is not None:
         _end_killed(task, ending, now)
         return
     is_closed = task.job.status in {JobStatus.DISABLED, JobStatus.TRASHED}
-    if task.tries_used >= task.job.max_retries or is_closed:
+    if task.tries_used >= task.job.max_retries or is_closed or ending.is_final:
         moves.end(task, TaskStatus.FAILED, ending.reason, ending.text, now)
         return
     wait_for = task.job.retry_interval

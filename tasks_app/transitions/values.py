@@ -33,9 +33,13 @@ class Opening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How an attempt ended: what ``settle`` and ``rescue`` write on it."""
+    """How an attempt ended: what ``settle`` and ``rescue`` write on it.
+
+    ``is_final``: a failure that no retry could mend, so none is spent on it.
+    """
 
     status: AttemptStatus
     exit_code: int | None = None
     reason: str = ""
     text: str = ""
+    is_final: bool = False

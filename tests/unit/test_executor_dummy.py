@@ -12,7 +12,6 @@ import pytest
 from sentinel_project.errors import InvalidParameters
 from tasks_app.executors import executor_for, job_types
 from tasks_app.executors.base import Ending, Outcome, Stop, StopReason
-from tasks_app.executors.dummy import execute
 from tests.flow.executions import Kept, Run, make_execution
 
 NOWHERE = Path("/nonexistent")
@@ -20,7 +19,8 @@ NOWHERE = Path("/nonexistent")
 
 def run(**extra: Any) -> tuple[Outcome, Kept]:
     kept = Kept()
-    return execute(make_execution(root=NOWHERE, job_type="dummy", extra=extra), kept, Stop()), kept
+    execution = make_execution(root=NOWHERE, job_type="dummy", extra=extra)
+    return executor_for("dummy")(execution, kept, Stop()), kept
 
 
 def sleeping(**changes: Any) -> Run:
@@ -61,6 +61,13 @@ def test_a_parameter_that_makes_no_sense_fails_the_run(extra: dict[str, Any]) ->
     (name,) = extra
     assert (outcome.ending, outcome.reason) == (Ending.FAILED, "BAD_PARAMS")
     assert name in outcome.message
+    assert outcome.is_final
+
+
+def test_a_dummy_takes_the_parameters_of_what_it_stands_in_for() -> None:
+    outcome, _ = run(day="2026-03-04", mainClass="Main", tables=["a"])
+
+    assert outcome.ending is Ending.SUCCESS
 
 
 @pytest.mark.parametrize(
@@ -86,9 +93,8 @@ def test_a_dummy_that_sleeps_too_long_times_out() -> None:
     assert (outcome.ending, outcome.reason) == (Ending.FAILED, "TIMEOUT")
 
 
-def test_every_job_type_has_its_executor() -> None:
+def test_the_built_in_types_are_there() -> None:
     assert {"dummy", "shell"} <= set(job_types())
-    assert executor_for("dummy") is execute
 
 
 def test_an_unknown_job_type_is_refused_with_the_list() -> None:
