@@ -13,6 +13,7 @@ RUN apt-get update \
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /opt/sentinel
 COPY . .
+RUN /opt/venv/bin/python -m sentinel_project.client.launcher /opt/venv/bin/sentinel
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

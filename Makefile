@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: install ## run everything on this machine, with a demo app; Ctrl-C stops it
+up: install $(BIN)/sentinel ## run everything on this machine, with a demo app; Ctrl-C stops it
 	@exec $(BIN)/python manage.py up
 
 test: install-dev ## run every test; those that need a server run where one answers
@@ -38,6 +38,10 @@ bench: install-dev ## measure: throughput and latency
 clean: ## remove caches; data in run/ stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+# The command line, run from this checkout: the project itself is not a package that is installed.
+$(BIN)/sentinel: $(BIN)/python sentinel_project/client/launcher.py
+	@$(BIN)/python -m sentinel_project.client.launcher $@
 
 # What was installed is kept beside it, so that an unchanged lock costs nothing.
 install: .venv/bin/python

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -83,6 +84,21 @@ def test_every_part_is_well_and_the_doctor_says_so(demo: Installation) -> None:
     assert doctor.returncode == 0, doctor.stdout
     assert "ok      worker:default" in doctor.stdout
     assert "WRONG" not in doctor.stdout
+
+
+def test_the_command_line_calls_the_demo_and_exits_as_the_run_ended(demo: Installation) -> None:
+    def sentinel(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sentinel_project.client.cli", *words]
+        return subprocess.run(
+            command, cwd=ROOT, env=demo.env, capture_output=True, text=True, timeout=90
+        )
+
+    good = sentinel("submit", "cli good", "-c", "echo Grüße", "--wait", "-o", "json")
+    bad = sentinel("submit", "cli bad", "-c", "echo oops >&2; exit 3", "--wait")
+
+    assert good.returncode == 0, good.stderr
+    assert sentinel("result", str(json.loads(good.stdout)["taskId"])).stdout == "Grüße\n"
+    assert (bad.returncode, bad.stderr) == (10, "")
 
 
 def test_flower_asks_for_the_password(demo: Installation) -> None:
