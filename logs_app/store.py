@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from logs_app import text
 from logs_app.buffer import Buffer
 from logs_app.models import Chunk, Stream, StreamKind
-from sentinel_project import clock
+from sentinel_project import clock, prepared
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
 
 CHUNK = 64 * 1024
@@ -55,9 +55,7 @@ class _Extent:
 
 def open_streams(attempt_id: int, *, fence: int) -> None:
     """Make both streams of an attempt, within the transaction that makes the attempt."""
-    Stream.objects.bulk_create(
-        Stream(attempt_id=attempt_id, kind=kind, fence=fence) for kind in StreamKind
-    )
+    prepared.insert(*(Stream(attempt_id=attempt_id, kind=kind, fence=fence) for kind in StreamKind))
 
 
 @transaction.atomic
@@ -92,10 +90,8 @@ def close_streams(attempt_id: int, *, now: datetime, fence: int | None = None) -
 
     Without a ``fence``, whoever writes: so the rescuer closes what a lost worker left open.
     """
-    streams = Stream.objects.filter(attempt_id=attempt_id, closed_at=None)
-    if fence is not None:
-        streams = streams.filter(fence=fence)
-    streams.update(closed_at=now)
+    where = {"attempt_id": attempt_id, "closed_at": None}
+    prepared.write(Stream, where if fence is None else where | {"fence": fence}, {"closed_at": now})
 
 
 def read(attempt_id: int, kind: StreamKind, *, offset: int, size: int) -> Slice:

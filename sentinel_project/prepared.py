@@ -2,9 +2,9 @@
 
 Django builds and compiles a query anew each time, which costs many times what the database needs
 for a look-up by key. The engine asks the same dozen of questions for every task, so those are
-declared with ``select``, or sent through ``write``: the query is compiled once, with placeholders,
-and later calls only bind values. A list argument is padded with its last element to a power of
-two, so that few lengths are compiled.
+declared with ``select``, or sent through ``write`` or ``insert``: the query is compiled once, with
+placeholders, and later calls only bind values. A list argument is padded with its last element to
+a power of two, so that few lengths are compiled.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from django.db import connections, models
 from django.db.models.expressions import Expression
 from django.db.models.sql import UpdateQuery
+
+from sentinel_project.statements import OPEN, Statement
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -125,8 +127,55 @@ def write(model: type[models.Model], where: Mapping[str, Any], values: Mapping[s
 _written: dict[Any, dict[Any, _Template]] = {}
 
 
+def insert(*rows: models.Model) -> None:
+    """Insert new rows of one model in one statement, and give them their ids."""
+    model = type(rows[0])
+    connection: Any = connections[model._default_manager.db]
+    fields, statement = _insertion(model, connection.vendor, len(rows))
+    bound = [
+        field.get_db_prep_save(field.pre_save(row, add=True), connection)
+        for row in rows
+        for field in fields
+    ]
+    sql = statement.text_on(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, bound)
+        # Both engines return the rows in the order in which they were given.
+        for row, (row_id,) in zip(rows, cursor.fetchall(), strict=True):
+            row.pk = row_id
+            row._state.adding = False
+            row._state.db = connection.alias
+
+
+@cache
+def _insertion(model: type[models.Model], vendor: str, count: int) -> tuple[list[Any], Statement]:
+    """Return the fields of an insert of ``count`` rows, and its statement."""
+    connection: Any = connections[model._default_manager.db]
+    quoted = connection.ops.quote_name
+    pk = model._meta.pk
+    fields = [field for field in model._meta.local_concrete_fields if field is not pk]
+    columns = ", ".join(quoted(field.column) for field in fields)
+    group = f"({', '.join(['%s'] * len(fields))})"
+    returning, _ = connection.ops.return_insert_columns([pk])
+    into = f"INSERT INTO {quoted(model._meta.db_table)} ({columns})"
+    sql = f"{into} VALUES {', '.join([group] * count)} {returning}"
+    return fields, Statement(sql, [OPEN] * len(fields) * count)
+
+
 def _is_fixed(value: object) -> bool:
     return value is None or hasattr(value, "resolve_expression")
+
+
+def _statement(sql: str, params: Sequence[Any]) -> tuple[Statement, list[Any]]:
+    """Return the statement of a compiled query, and its parameters that are open."""
+    open_params = [param for param in params if not _is_fixed_value(param)]
+    return Statement(sql, [param if _is_fixed_value(param) else OPEN for param in params]), (
+        open_params
+    )
+
+
+def _is_fixed_value(param: object) -> bool:
+    return type(param) in (int, str, bool) and param not in Item.issued
 
 
 class _Template:
@@ -136,7 +185,7 @@ class _Template:
         self._queryset = queryset
         self._alias = queryset.db
         self._compiler = (query or queryset.query).get_compiler(using=self._alias)
-        self._sql, self._params = self._compiler.as_sql()
+        self._statement, self._params = _statement(*self._compiler.as_sql())
         self._converters: dict[Any, Any] | None = None
 
     def rows(self, arguments: dict[str, Any]) -> list[Any]:
@@ -145,7 +194,7 @@ class _Template:
         compiler = copy.copy(self._compiler)
         compiler.connection = connections[self._alias]
         bound = self._bound(arguments, compiler.connection)
-        compiler.as_sql = lambda *_, **__: (self._sql, bound)
+        compiler.as_sql = lambda *_, **__: bound
         if self._converters is None:
             fields = [column[0] for column in compiler.select[: compiler.col_count]]
             self._converters = compiler.get_converters(fields)
@@ -155,12 +204,14 @@ class _Template:
 
     def write(self, arguments: dict[str, Any]) -> int:
         connection = connections[self._alias]
+        bound = self._bound(arguments, connection)
         with connection.cursor() as cursor:
-            cursor.execute(self._sql, self._bound(arguments, connection))
+            cursor.execute(*bound)
             return int(cursor.rowcount)
 
-    def _bound(self, arguments: dict[str, Any], connection: Any) -> tuple[Any, ...]:
-        return tuple(_value(param, arguments, connection) for param in self._params)
+    def _bound(self, arguments: dict[str, Any], connection: Any) -> tuple[str, tuple[Any, ...]]:
+        values = tuple(_value(param, arguments, connection) for param in self._params)
+        return self._statement.text_on(connection), values
 
 
 def _value(param: object, arguments: dict[str, Any], connection: Any) -> Any:

@@ -26,6 +26,8 @@ SWEEP = "sentinel.sweep"
 _LONGEST_COUNTDOWN = timedelta(seconds=60)
 #: Goes through to the transport; those without confirms ignore it.
 _CONFIRMED: dict[str, Any] = {"confirm_timeout": broker.DEADLINE}
+#: Seconds that one message may keep a slot busy with the tasks after its own.
+_TURN = 1.0
 _FIRST_PAUSE = timedelta(seconds=1)
 _LONGEST_PAUSE = timedelta(seconds=8)
 #: Unsent bells beyond it are dropped: the rescuer rings again what stays READY.
@@ -33,27 +35,47 @@ _UNSENT_MAX = 1000
 
 
 @app.task(bind=True, name="sentinel.run_task")
-def run_task(self: Task[..., None], task_id: int) -> None:
-    """Run one attempt on this worker; Celery's retry is the bell of the next one (X-6)."""
-    finished = runner.run(task_id, worker=self.request.hostname or "", clock=clock.now)
+def run_task(self: Task[..., None], task_id: int, group_id: int | None = None) -> None:
+    """Run one attempt on this worker, then what is next in the group for as long as a turn lasts.
+
+    Celery's retry is the bell of the next attempt (X-6).
+    """
+    worker = self.request.hostname or ""
+    ends_at = clock.monotonic() + _TURN
+    finished = runner.run(task_id, worker=worker, clock=clock.now)
+    if _is_rung_by_retry(finished):
+        trigger_dependents()
+        assert finished.retry_in is not None
+        # A message may be older than the budget it is counted against: the table decides, so the
+        # limit never stops a bell.
+        limit = max(finished.max_retries, self.request.retries + 1)
+        raise self.retry(countdown=finished.retry_in.total_seconds(), max_retries=limit)
+    while group_id is not None and clock.monotonic() < ends_at:
+        if finished.is_awaited:
+            trigger_dependents(spared=group_id)
+        finished = runner.run_next(group_id, worker=worker, clock=clock.now)
+        if finished.task_id is None:
+            break
+        if _is_rung_by_retry(finished):
+            # Too early on purpose: whoever hears it has Celery retry that very task.
+            RINGER.add(dispatcher.Bell(finished.task_id, group_id, 0))
     trigger_dependents()
-    if finished.retry_in is None or finished.retry_in > _LONGEST_COUNTDOWN:
-        return
-    # A message may be older than the budget it is counted against: the table decides, so the
-    # limit never stops a bell.
-    limit = max(finished.max_retries, self.request.retries + 1)
-    raise self.retry(countdown=finished.retry_in.total_seconds(), max_retries=limit)
+
+
+def _is_rung_by_retry(finished: runner.Finished) -> bool:
+    return finished.retry_in is not None and finished.retry_in <= _LONGEST_COUNTDOWN
 
 
 @app.task(name="sentinel.trigger_dependents")
-def trigger_dependents() -> None:
+def trigger_dependents(spared: int | None = None) -> None:
     """Release what waited for the tasks that ended, and ring it from here (X-7).
 
-    Whatever goes wrong here, the events are still there and beat does the same.
+    ``spared`` is the group in which the caller goes on by itself. Whatever goes wrong here, the
+    events are still there and beat does the same.
     """
     try:
         planner.process_events(by=Finder.TRIGGER, now=clock.now())
-        RINGER.ring(now=clock.now())
+        RINGER.ring(now=clock.now(), spared=spared)
     except Exception:
         logger.exception("dependents.not_triggered")
 
@@ -67,7 +89,7 @@ def sweep() -> None:
 def publish(bell: dispatcher.Bell) -> None:
     """Send a bell to its group's queue, confirmed or with an error within the deadline (X-4)."""
     run_task.apply_async(
-        (bell.task_id,),
+        (bell.task_id, bell.group_id),
         queue=queue_for(bell.group_id),
         priority=broker.message_priority(bell.priority, settings.CELERY_BROKER_URL),
         **_CONFIRMED,
@@ -86,12 +108,17 @@ class Ringer:
         self._pause = _FIRST_PAUSE
         self._closed_until: datetime | None = None
 
-    def ring(self, *, now: datetime) -> bool:
+    def add(self, bell: dispatcher.Bell) -> None:
+        """Have a bell sent with the next ring."""
+        with self._one_at_a_time:
+            self._unsent.append(bell)
+
+    def ring(self, *, now: datetime, spared: int | None = None) -> bool:
         """Stamp, commit, then publish; False: the broker is not asked or does not answer."""
         with self._one_at_a_time:
             if self._closed_until is not None and now < self._closed_until:
                 return False
-            self._unsent.extend(dispatcher.ring(now=now))
+            self._unsent.extend(dispatcher.ring(now=now, spared=spared))
             return self._send(now)
 
     def _send(self, now: datetime) -> bool:

@@ -6,17 +6,19 @@ A ring that nobody answered is repeated, later and later.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, Exists, F, Q, QuerySet
 
-from jobs.models import App, WorkerGroup
+from jobs.models import WorkerGroup
 from jobs.rules.enums import JobStatus
 from sentinel_project import prepared
 from tasks_app import ledger, transitions, workers
-from tasks_app.models import Task
+from tasks_app.models import SystemState, Task
 from tasks_app.rules.states import TaskStatus
 from tasks_app.rules.timing import REPEAT_RING_AFTER
 
@@ -30,16 +32,27 @@ class Bell:
     priority: int
 
 
-def ring(*, now: datetime) -> list[Bell]:
-    """Stamp as many READY tasks as the live slots of each group can take; return their bells."""
-    if ledger.is_system_paused():
+def ring(*, now: datetime, spared: int | None = None) -> list[Bell]:
+    """Stamp as many READY tasks as the live slots of each group can take; return their bells.
+
+    ``spared``: the group in which the caller is about to take the next task itself.
+    """
+    is_idle = len(_unrung(now, _lost_before(now))) <= (spared is not None)
+    if is_idle or ledger.is_system_paused():
         return []
     slots = workers.live_slots(now)
     enabled = WorkerGroup.objects.filter(pk__in=slots, is_enabled=True)
     bells: list[Bell] = []
     for group_id in enabled.order_by("pk").values_list("pk", flat=True):
-        bells += _ring_group(group_id, slots[group_id], now)
+        bells += _ring_group(group_id, slots[group_id], now, spares=int(group_id == spared))
     return bells
+
+
+@prepared.select
+def _unrung(now: datetime, lost_before: Sequence[datetime]) -> QuerySet[Task, int]:
+    """Return one or two tasks to be rung: how many more there are is asked only then."""
+    rows = Task.objects.filter(status=TaskStatus.READY.value, ready_at__lte=now)
+    return rows.filter(_is_unrung(lost_before)).values_list("pk", flat=True)[:2]
 
 
 def next_ready(*, now: datetime) -> datetime | None:
@@ -61,34 +74,60 @@ def ready_now(now: datetime) -> QuerySet[Task, int]:
 
 
 @transaction.atomic
-def _ring_group(group_id: int, slots: int, now: datetime) -> list[Bell]:
+def _ring_group(group_id: int, slots: int, now: datetime, *, spares: int) -> list[Bell]:
+    lost_before = _lost_before(now)
+    taken = spares + sum(_running(group_id)) + sum(_on_the_way(group_id, now, lost_before))
+    free = slots - taken
+    if free <= 0:
+        return []
     ready = Task.objects.filter(
         worker_group_id=group_id, status=TaskStatus.READY.value, ready_at__lte=now
     )
-    unanswered = _unanswered(now)
-    candidates = startable(ready.filter(Q(rung_at__isnull=True) | unanswered), now=now)
-    if not candidates.exists():
-        return []
-    running = Task.objects.filter(worker_group_id=group_id, status=TaskStatus.RUNNING.value).count()
-    on_the_way = ready.filter(rung_at__isnull=False).exclude(unanswered).count()
-    free = slots - running - on_the_way
-    if free <= 0:
-        return []
+    candidates = startable(ready.filter(_is_unrung(lost_before)), now=now)
     locked = candidates.select_for_update(of=("self",), skip_locked=True)
-    in_order = locked.order_by("-priority", "ready_at", "id")[:free]
+    in_order = locked.order_by("-priority", "ready_at", "id")[spares : spares + free]
     rows = list(in_order.values_list("pk", "priority", "rung_at"))
     again = {pk: rung_at for pk, _, rung_at in rows if rung_at is not None}
-    transitions.ring([pk for pk, _, _ in rows], unanswered=again, now=now)
+    if rows:
+        transitions.ring([pk for pk, _, _ in rows], unanswered=again, now=now)
     return [Bell(pk, group_id, priority) for pk, priority, _ in rows]
 
 
-def _unanswered(now: datetime) -> Q:
-    """Rings that count as lost: the more often repeated, the longer they are waited for."""
+@prepared.select
+def _running(group_id: int) -> QuerySet[Task, int]:
+    rows = Task.objects.filter(worker_group_id=group_id, status=TaskStatus.RUNNING.value)
+    return _counted(rows)
+
+
+@prepared.select
+def _on_the_way(
+    group_id: int, now: datetime, lost_before: Sequence[datetime]
+) -> QuerySet[Task, int]:
+    rows = Task.objects.filter(worker_group_id=group_id, status=TaskStatus.READY.value)
+    rung = rows.filter(ready_at__lte=now, rung_at__isnull=False)
+    return _counted(rung.exclude(_is_lost(lost_before)))
+
+
+def _counted(rows: QuerySet[Task]) -> QuerySet[Task, int]:
+    """Return a query of at most one row: how many there are in the one group."""
+    return rows.values("worker_group").annotate(count=Count("pk")).values_list("count", flat=True)
+
+
+def _lost_before(now: datetime) -> list[datetime]:
+    """Return before which instant a ring counts as lost: the more often repeated, the later."""
+    return [now - after for after in REPEAT_RING_AFTER]
+
+
+def _is_unrung(lost_before: Sequence[datetime]) -> Q:
+    return Q(rung_at__isnull=True) | _is_lost(lost_before)
+
+
+def _is_lost(lost_before: Sequence[datetime]) -> Q:
     lost = Q(pk__in=[])
-    for count, after in enumerate(REPEAT_RING_AFTER, start=1):
-        is_last = count == len(REPEAT_RING_AFTER)
-        rung = Q(ring_count__gte=count) if is_last else Q(ring_count=count)
-        lost |= rung & Q(rung_at__lte=now - after)
+    last = len(REPEAT_RING_AFTER)
+    for count, before in zip(range(1, last + 1), lost_before, strict=False):
+        rung = Q(ring_count__gte=count) if count == last else Q(ring_count=count)
+        lost |= rung & Q(rung_at__lte=before)
     return lost
 
 
@@ -98,18 +137,34 @@ def startable(ready: QuerySet[Task], *, now: datetime) -> QuerySet[Task]:
         Q(is_asked=True) & ~Q(job__status=JobStatus.TRASHED.value)
     )
     rows = ready.filter(allowed, job__app__is_enabled=True).exclude(expires_at__lte=now)
-    full = _full_apps()
-    if full:
-        rows = rows.exclude(job__app_id__in=full)
     busy = Task.objects.filter(status=TaskStatus.RUNNING.value, job__is_serial=True)
-    return rows.exclude(job__is_serial=True, job_id__in=busy.values("job_id"))
+    rows = rows.exclude(job__is_serial=True, job_id__in=busy.values("job_id"))
+    return rows.exclude(job__app__max_concurrency__gt=0, job__app__in=_full_apps())
 
 
-def _full_apps() -> list[int]:
+def _full_apps() -> QuerySet[Task, Any]:
     """Return the apps that run as many tasks as they may (D-80)."""
-    running = Count("jobs__tasks", filter=Q(jobs__tasks__status=TaskStatus.RUNNING.value))
-    limited = App.objects.filter(max_concurrency__gt=0)
-    if not limited.exists():
-        return []
-    full = limited.annotate(running=running).filter(running__gte=F("max_concurrency"))
-    return list(full.values_list("pk", flat=True))
+    running = Task.objects.filter(
+        status=TaskStatus.RUNNING.value, job__app__max_concurrency__gt=0
+    ).order_by()
+    counted = running.values("job__app").annotate(running=Count("pk"))
+    return counted.filter(running__gte=F("job__app__max_concurrency")).values("job__app")
+
+
+def first_startable(group_id: int, *, now: datetime) -> Task | None:
+    """Return the task of a group that is next in order, locked, unless nothing may start.
+
+    What another worker is just taking is passed over. It comes with what a claim asks.
+    """
+    return next(iter(_first_startable(group_id, now)), None)
+
+
+@prepared.select
+def _first_startable(group_id: int, now: datetime) -> QuerySet[Task]:
+    ready = Task.objects.filter(
+        worker_group_id=group_id, status=TaskStatus.READY.value, ready_at__lte=now
+    )
+    is_paused = Exists(SystemState.objects.filter(is_paused=True))
+    rows = startable(ready, now=now).filter(~is_paused, worker_group__is_enabled=True)
+    locked = rows.select_for_update(of=("self",), skip_locked=True)
+    return ledger.for_claim(locked).order_by("-priority", "ready_at", "id")[:1]

@@ -14,7 +14,7 @@ import os
 import threading
 
 from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import connection, connections
 from django.db.models.functions import Now
 
 from logs_app import store
@@ -29,6 +29,39 @@ logger = logging.getLogger(__name__)
 _LIVE = [status.value for status in LIVE]
 _TICK = 0.2
 _LOOK_EVERY = 1.0
+#: A thread without attempts stays so long, for the next one may come in a moment.
+_LINGER = 2.0
+#: A connection is kept over a short run, for making another takes longer than a task.
+_CONNECTION_RESTS_FOR = 3.0
+
+
+class Resting:
+    """The connection of a thread that is busy with content: closed if that takes long.
+
+    An attempt may take hours, and a worker may have hundreds.
+    """
+
+    def __init__(self) -> None:
+        self._wrapper = connections["default"]
+        self._lock = threading.Lock()
+        self._since: float | None = None
+
+    def __enter__(self) -> None:
+        if not self._wrapper.in_atomic_block:
+            self._wrapper.inc_thread_sharing()
+            self._since = clock.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            if self._since is not None:
+                self._since = None
+                self._wrapper.dec_thread_sharing()
+
+    def close_if_long(self) -> None:
+        """Called from another thread; the owner waits if it comes back just now."""
+        with self._lock:
+            if self._since is not None and clock.monotonic() > self._since + _CONNECTION_RESTS_FOR:
+                self._wrapper.close()
 
 
 class Charge:
@@ -41,18 +74,19 @@ class Charge:
         self.task_id = attempt.task_id
         self.writer = writer
         self.stop = stop
+        self.resting = Resting()
         self.confirmed_at = confirmed_at
 
 
 class Heart:
-    """Beats for the attempts of one process; its threads end when there are none left."""
+    """Beats for the attempts of one process; its threads end when none came for a while."""
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
         self._lock = threading.Lock()
         self._charges: dict[int, Charge] = {}
         self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
+        self._busy_at = 0.0
         self._beat_at = 0.0
         self._looked_at = 0.0
 
@@ -61,8 +95,7 @@ class Heart:
         with self._lock:
             self._charges[charge.attempt_id] = charge
             if self._thread is None:
-                self._beat_at = self._looked_at = clock.monotonic()
-                self._wake.clear()
+                self._busy_at = self._beat_at = self._looked_at = clock.monotonic()
                 self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
                 self._thread.start()
                 watch = threading.Thread(
@@ -73,8 +106,6 @@ class Heart:
     def drop(self, charge: Charge) -> None:
         with self._lock:
             self._charges.pop(charge.attempt_id, None)
-            if not self._charges:
-                self._wake.set()
 
     def stop_all(self, reason: StopReason) -> None:
         """Ask everything that runs in this process to end."""
@@ -86,20 +117,23 @@ class Heart:
             return list(self._charges.values())
 
     def _run(self) -> None:
+        pause = threading.Event()
         try:
-            while self._has_charges():
+            while self._is_needed():
                 self._beat(self._all())
-                self._wake.wait(_TICK)
+                pause.wait(_TICK)
         finally:
             connection.close()
 
-    def _has_charges(self) -> bool:
+    def _is_needed(self) -> bool:
+        now = clock.monotonic()
         with self._lock:
             if self._charges:
-                self._wake.clear()
-                return True
-            self._thread = None
-            return False
+                self._busy_at = now
+            elif now > self._busy_at + _LINGER:
+                self._thread = None
+                return False
+            return True
 
     def _watch(self, heart: threading.Thread) -> None:
         pause = threading.Event()
@@ -110,10 +144,11 @@ class Heart:
     def _beat(self, charges: list[Charge]) -> None:
         try:
             self._renew_if_due(charges)
-            if clock.monotonic() - self._looked_at >= _LOOK_EVERY:
+            if charges and clock.monotonic() - self._looked_at >= _LOOK_EVERY:
                 self._looked_at = clock.monotonic()
                 self._look(charges)
             for charge in charges:
+                charge.resting.close_if_long()
                 _flush(charge)
                 self._renew_if_due(charges)  # hundreds of floods must not make the beat late
         except DatabaseError:
@@ -122,7 +157,7 @@ class Heart:
 
     def _renew_if_due(self, charges: list[Charge]) -> None:
         asked_at = clock.monotonic()
-        if asked_at - self._beat_at < self.lease.heartbeat.total_seconds():
+        if not charges or asked_at - self._beat_at < self.lease.heartbeat.total_seconds():
             return
         mine = [charge.attempt_id for charge in charges]
         rows = Attempt.objects.filter(pk__in=mine, status__in=_LIVE)

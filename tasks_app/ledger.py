@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
 
 from jobs.expected import ExpectedRun, half_open
 from jobs.facts import Series
-from jobs.models import Job
+from jobs.models import DependencyEntry, Job, ScheduleExpression
 from jobs.rules.enums import ExpressionKind, GapReason
 from jobs.rules.windows import Window
 from sentinel_project import prepared
@@ -104,6 +105,29 @@ def running_of_job(job_id: int) -> QuerySet[Task]:
 
 def running_of_app(app_id: int) -> int:
     return Task.objects.filter(job__app_id=app_id, status=TaskStatus.RUNNING.value).count()
+
+
+def is_awaited() -> ExpressionWrapper[Q]:
+    """Return the question whether the end of a row's task may let something go, for ``job``.
+
+    Somebody depends on the job, or its own next run waits: for the serial order, or for a delay.
+    """
+    dependents = DependencyEntry.objects.filter(upstream_id=OuterRef("job_id"))
+    delays = ScheduleExpression.objects.filter(
+        job_id=OuterRef("job_id"), kind=ExpressionKind.DELAY.value
+    )
+    asked = Q(job__is_serial=True) | Q(Exists(dependents)) | Q(Exists(delays))
+    return ExpressionWrapper(asked, output_field=BooleanField())
+
+
+def for_claim(tasks: QuerySet[Task]) -> QuerySet[Task]:
+    """Add what a claim asks: job, app and group, ``is_paused``, ``is_awaited``, and ``read_at``.
+
+    The latter is the instant by the database's clock.
+    """
+    is_paused = Exists(SystemState.objects.filter(is_paused=True))
+    rows = tasks.select_related("job__app", "worker_group")
+    return rows.annotate(is_paused=is_paused, is_awaited=is_awaited(), read_at=Now())
 
 
 def is_system_paused() -> bool:

@@ -7,24 +7,23 @@ import threading
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Exists, QuerySet
-from django.db.models.functions import Now
+from django.db.models import QuerySet
 
-from jobs.models import App, Job
 from logs_app import store
 from sentinel_project import clock as system_clock
 from sentinel_project import prepared
 from sentinel_project.clock import Clock
 from sentinel_project.errors import SentinelError
-from tasks_app import gates, heart, reports, transitions
+from tasks_app import claims, heart, reports, transitions
 from tasks_app.executors import executor_for
 from tasks_app.executors.base import Ending, Execution, Outcome, Stop, StopReason, note
 from tasks_app.executors.masking import MaskedOutput
 from tasks_app.heart import Charge
-from tasks_app.models import Attempt, SystemState, Task
+from tasks_app.models import Attempt, Task
 from tasks_app.preparation import prepare
 from tasks_app.rules.states import AttemptStatus, Reason, TaskStatus
 from tasks_app.rules.timing import Lease
@@ -34,7 +33,8 @@ logger = logging.getLogger(__name__)
 _TRY_AGAIN_AFTER = 0.5
 #: Set once this process is to end.
 _leaving = threading.Event()
-
+#: So long what was read of a job at the claim is believed at the end.
+_FRESH = timedelta(seconds=1)
 _STATUS = {
     Ending.SUCCESS: AttemptStatus.SUCCESS,
     Ending.FAILED: AttemptStatus.FAILED,
@@ -44,18 +44,55 @@ _STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """``retry_in`` is set when the task went back to READY for another try (X-6)."""
+    """What came of a bell, or of looking for more to do.
 
+    ``task_id`` None: nothing ran. ``retry_in`` is set when the task waits for its next try (X-6).
+    ``is_awaited``: its end may let something else go.
+    """
+
+    task_id: int | None = None
     retry_in: timedelta | None = None
     max_retries: int = 0
+    is_awaited: bool = False
 
 
 def run(task_id: int, *, worker: str, clock: Clock) -> Finished:
     """Run one attempt of a task, if it can be claimed."""
-    lease = _lease()
-    asked_at = system_clock.monotonic()
-    attempt = claim(task_id, worker=worker, lease=lease, now=clock())
-    if attempt is None or not transitions.start(attempt, now=clock()):
+    lease, asked_at, now = _lease(), system_clock.monotonic(), clock()
+    attempt = claims.claim(task_id, worker=worker, lease=lease, now=now, starts=True)
+    if attempt is None:
+        return _too_early(task_id, now)
+    return _attend(attempt, lease, asked_at, clock)
+
+
+def _too_early(task_id: int, now: datetime) -> Finished:
+    """Tell how long a task that waits for its next try has to wait."""
+    for ready_at, max_retries in _waiting(task_id, now):
+        return Finished(retry_in=ready_at - now, max_retries=max_retries)
+    return Finished()
+
+
+@prepared.select
+def _waiting(task_id: int, now: datetime) -> QuerySet[Task, Any]:
+    rows = Task.objects.filter(pk=task_id, status=TaskStatus.READY.value, ready_at__gt=now)
+    return rows.values_list("ready_at", "job__max_retries")
+
+
+def run_next(group_id: int, *, worker: str, clock: Clock) -> Finished:
+    """Run one attempt of the task that is next in a group, without waiting for its bell."""
+    lease, asked_at = _lease(), system_clock.monotonic()
+    if _leaving.is_set():
+        return Finished()
+    attempt = claims.claim_next(group_id, worker=worker, lease=lease, now=clock())
+    return Finished() if attempt is None else _attend(attempt, lease, asked_at, clock)
+
+
+def _lease() -> Lease:
+    return Lease(settings.SENTINEL_LEASE, settings.SENTINEL_HEARTBEAT)
+
+
+def _attend(attempt: Attempt, lease: Lease, asked_at: float, clock: Clock) -> Finished:
+    if attempt.started_at is None and not transitions.start(attempt, now=clock()):
         return Finished()
     own_heart = heart.of_this_process(lease)
     writer = store.Writer(attempt.pk, fence=attempt.fence, cap=settings.SENTINEL_STREAM_CAP)
@@ -63,69 +100,25 @@ def run(task_id: int, *, worker: str, clock: Clock) -> Finished:
     with closing(writer):
         own_heart.take(charge)
         try:
-            outcome = _execute(attempt, writer, charge.stop)
+            outcome = _execute(attempt, charge)
             return _report(attempt, outcome, charge, clock)
         finally:
             own_heart.drop(charge)
 
 
-def _lease() -> Lease:
-    return Lease(settings.SENTINEL_LEASE, settings.SENTINEL_HEARTBEAT)
-
-
-def claim(task_id: int, *, worker: str, lease: Lease, now: datetime) -> Attempt | None:
-    """Take a READY task if its gates let it start; None: it stays, or it was not to be had.
-
-    The locks of what is counted come before the task's own, as everywhere else. The lease is
-    counted from the database's clock, whatever ours says.
-    """
-    with transaction.atomic():
-        task = next(iter(_candidate(task_id)), None)
-        if task is None or not _is_ready(task, now):
-            return None
-        if task.job.is_serial:
-            Job.objects.select_for_update().get(pk=task.job_id)
-        if task.job.app.max_concurrency:
-            App.objects.select_for_update().get(pk=task.job.app_id)
-        blocking = gates.first_blocking(
-            gates.starting_gates(task, is_paused=bool(vars(task)["is_paused"]), now=now)
-        )
-        if blocking is None:
-            lease_until = vars(task)["read_at"] + lease.length
-            return transitions.claim(task, worker=worker, lease_until=lease_until, now=now)
-        if blocking.reason is Reason.EXPIRED:
-            transitions.expire(task, now=now)
-        elif blocking.reason is not None:
-            transitions.wait(task, blocking.reason, blocking.text, gate=blocking.name, now=now)
-        return None
-
-
-@prepared.select
-def _candidate(task_id: int) -> QuerySet[Task]:
-    rows = Task.objects.filter(pk=task_id).select_related("job__app", "worker_group")
-    is_paused = Exists(SystemState.objects.filter(is_paused=True))
-    return rows.annotate(is_paused=is_paused, read_at=Now())
-
-
-def _is_ready(task: Task, now: datetime) -> bool:
-    return task.status == TaskStatus.READY and task.ready_at is not None and task.ready_at <= now
-
-
-def _execute(attempt: Attempt, writer: store.Writer, stop: Stop) -> Outcome:
+def _execute(attempt: Attempt, charge: Charge) -> Outcome:
     """Run the content. An exception of ours becomes a failure that says so in the log."""
     task = attempt.task
     try:
         prepared = prepare(attempt)
         if isinstance(prepared, Outcome):
-            note(writer, prepared.message)
+            note(charge.writer, prepared.message)
             return prepared
         rendered = prepared.rendered
         transitions.keep_rendered(attempt, rendered.content, rendered.extra)
-        # An attempt may take hours; the connection would be idle all the while.
-        if not connection.in_atomic_block:
-            connection.close()
         execution = replace(prepared.execution, unattended=_lease().gives_up_after)
-        return _run(execution, writer, stop)
+        with charge.resting:
+            return _run(execution, charge.writer, charge.stop)
     except (OperationalError, InterfaceError):
         logger.exception("attempt.not_prepared", extra={"task_id": task.pk})
         text = "The database was gone before anything was started."
@@ -219,11 +212,14 @@ def _settle(
     task = transitions.settle(attempt, ending, now=now)
     if task is None:
         return Finished()
-    task.refresh_from_db(fields=["status", "ready_at"])
+    # What is told of the job was read when the attempt began.
+    is_old = now - attempt.claimed_at > _FRESH
+    is_awaited = is_old or bool(vars(attempt.task).get("is_awaited", True))
     if task.status != TaskStatus.READY:
-        return Finished()
+        return Finished(task.pk, is_awaited=is_awaited)
     assert task.ready_at is not None
-    return Finished(retry_in=task.ready_at - now, max_retries=task.job.max_retries)
+    wait = task.ready_at - now
+    return Finished(task.pk, wait, task.job.max_retries, is_awaited=is_awaited)
 
 
 def shut_down() -> None:

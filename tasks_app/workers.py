@@ -6,11 +6,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet, Sum
 
 from jobs.models import WorkerGroup
+from sentinel_project import prepared
 from tasks_app.models import Attempt, Worker
 from tasks_app.rules.states import LIVE
 
@@ -81,13 +83,22 @@ def stop(registration: Registration, *, now: datetime) -> None:
 
 def live(now: datetime) -> QuerySet[Worker]:
     """Return the workers that were heard of lately and have not stopped."""
-    return Worker.objects.filter(stopped_at__isnull=True, beat_at__gt=now - LIVE_FOR)
+    return _heard_of(now - LIVE_FOR)
+
+
+def _heard_of(since: datetime) -> QuerySet[Worker]:
+    return Worker.objects.filter(stopped_at__isnull=True, beat_at__gt=since)
 
 
 def live_slots(now: datetime) -> dict[int, int]:
     """Return how many runs the live workers of each group can do at once."""
-    rows = live(now).filter(groups__isnull=False).values_list("groups").annotate(Sum("slots"))
-    return dict(rows.order_by())
+    return dict(_live_slots(now - LIVE_FOR))
+
+
+@prepared.select
+def _live_slots(since: datetime) -> QuerySet[Worker, tuple[Any, ...]]:
+    rows = _heard_of(since).filter(groups__isnull=False).values_list("groups")
+    return rows.annotate(Sum("slots")).order_by()
 
 
 def running_on(names: Sequence[str]) -> dict[str, list[Attempt]]:

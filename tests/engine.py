@@ -27,7 +27,7 @@ from jobs.rules.enums import CommonStrategy, ExpressionKind
 from jobs.rules.spec import DependencyEdit, JobSpec, ScheduleEdit
 from jobs.services import submit_job
 from sentinel_project.management.commands.simulate import use_private_database
-from tasks_app import planner, runner, transitions
+from tasks_app import claims, planner, transitions
 from tasks_app.models import Attempt, Task
 from tasks_app.rules.states import AttemptStatus, TaskStatus
 from tasks_app.rules.timing import Lease
@@ -201,7 +201,7 @@ def statuses(job: Job) -> dict[datetime, str]:
 
 
 def claim(task: Task, *, now: datetime) -> Attempt | None:
-    return runner.claim(task.pk, worker="w1", lease=Lease(), now=now)
+    return claims.claim(task.pk, worker="w1", lease=Lease(), now=now)
 
 
 def begin(task: Task, *, now: datetime) -> Attempt:

@@ -70,3 +70,8 @@ def job_types() -> tuple[str, ...]:
 def lacks() -> dict[str, str]:
     """Return for each jobType why this machine cannot run it; empty: it can."""
     return {name: JOB_TYPES[name].lack() or "" for name in job_types()}
+
+
+def starts_at_once(job_type: str) -> bool:
+    """Tell whether the worker itself runs ``job_type``: there is no process to be started first."""
+    return job_type in JOB_TYPES and JOB_TYPES[job_type].is_in_process

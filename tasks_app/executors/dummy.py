@@ -54,4 +54,6 @@ def _ending(execution: Execution, stop: Stop) -> Outcome:
     return Outcome(Ending.SUCCESS, 0, None, "Ended with exit code 0.")
 
 
-TYPE = JobType(execute=execute, params=PARAMS, others=Others.FREE, reads_content=False)
+TYPE = JobType(
+    execute=execute, params=PARAMS, others=Others.FREE, reads_content=False, is_in_process=True
+)

@@ -46,6 +46,8 @@ class JobType:
     reads_content: bool = True
     #: The content is the id of an artifact, whatever the content type says.
     runs_artifact: bool = False
+    #: The worker itself runs it: no process has to be started first.
+    is_in_process: bool = False
     #: Return what is wrong with the text of the content as it will run, or None.
     content_problem: Callable[[str], str | None] = _nothing
     #: Return why this machine cannot run the type, such as a client that is missing, or None.

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 
 from jobs.expected import Expectations
 from jobs.models import DependencyEntry, Job, ScheduleExpression
 from sentinel_project import prepared
+from tasks_app import ledger
 from tasks_app.models import Event, Task
 from tasks_app.planner import delays, naming
 from tasks_app.planner.release import release_waiting
@@ -36,8 +37,13 @@ def process_events(*, by: Finder, now: datetime) -> int:
     """
     processed = 0
     while events := _unprocessed(now):
+        idle = [event.pk for event in events if not vars(event)["is_awaited"]]
+        processed += prepared.write(
+            Event, {"pk__in": idle, "processed_at": None}, {"processed_at": now}
+        )
         for event in events:
-            processed += _process(event, by, now)
+            if vars(event)["is_awaited"]:
+                processed += _process(event, by, now)
         if len(events) < BATCH:
             break
     return processed
@@ -47,6 +53,8 @@ def process_events(*, by: Finder, now: datetime) -> int:
 def _unprocessed(now: datetime) -> QuerySet[Event]:
     rows = Event.objects.filter(processed_at__isnull=True)
     rows = rows.filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
+    is_awaited = Q(task__isnull=True) | Q(ledger.is_awaited())
+    rows = rows.annotate(is_awaited=ExpressionWrapper(is_awaited, output_field=BooleanField()))
     return rows.order_by("id")[:BATCH]
 
 

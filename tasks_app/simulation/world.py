@@ -17,7 +17,7 @@ from jobs.models import DEFAULT_GROUP_ID, App
 from jobs.rules.enums import AppKind
 from jobs.services import submit_job
 from sentinel_project.errors import SentinelError
-from tasks_app import dispatcher, planner, runner, transitions
+from tasks_app import claims, dispatcher, planner, transitions
 from tasks_app.models import Attempt, Task, Worker
 from tasks_app.rules.states import AttemptStatus, Finder, Reason, TaskStatus
 from tasks_app.rules.timing import Lease
@@ -176,7 +176,7 @@ class World:
         for task_id in dispatcher.ready_now(self.now):
             if self._is_full():
                 break
-            attempt = runner.claim(task_id, worker=WORKER, lease=self.lease, now=self.now)
+            attempt = claims.claim(task_id, worker=WORKER, lease=self.lease, now=self.now)
             if attempt is not None and transitions.start(attempt, now=self.now):
                 self._live[attempt.pk] = attempt
                 self._schedule_end(attempt)

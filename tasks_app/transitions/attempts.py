@@ -21,8 +21,14 @@ MAX_FREE_REQUEUES = 5
 
 
 @moves.atomic
-def claim(task: Task, *, worker: str, lease_until: datetime, now: datetime) -> Attempt | None:
-    """READY to RUNNING, opening the next attempt (STARTING). None: another worker has it."""
+def claim(
+    task: Task, *, worker: str, lease_until: datetime, now: datetime, starts: bool = False
+) -> Attempt | None:
+    """READY to RUNNING, opening the next attempt (STARTING). None: another worker has it.
+
+    ``starts``: the attempt is RUNNING from its first commit on, for content that the worker itself
+    is about to run.
+    """
     if not moves.move(
         task.pk,
         {TaskStatus.READY},
@@ -39,20 +45,29 @@ def claim(task: Task, *, worker: str, lease_until: datetime, now: datetime) -> A
     task.fence += 1
     task.attempt_count += 1
     task.status = TaskStatus.RUNNING
-    attempt = Attempt.objects.create(
+    return _open_attempt(task, worker, lease_until, now, starts=starts)
+
+
+def _open_attempt(
+    task: Task, worker: str, lease_until: datetime, now: datetime, *, starts: bool
+) -> Attempt:
+    status = AttemptStatus.RUNNING if starts else AttemptStatus.STARTING
+    attempt = Attempt(
         task=task,
         number=task.attempt_count,
         fence=task.fence,
-        status=AttemptStatus.STARTING.value,
+        status=status.value,
         worker=worker,
         ready_at=task.ready_at,
         rung_at=task.rung_at,
         ring_count=task.ring_count,
         claimed_at=now,
+        started_at=now if starts else None,
         lease_until=lease_until,
         content=task.job.content,
         extra=task.job.extra if task.extra is None else task.extra,
     )
+    prepared.insert(attempt)
     store.open_streams(attempt.pk, fence=attempt.fence)
     return attempt
 
@@ -81,10 +96,12 @@ def settle(attempt: Attempt, ending: Ending, *, now: datetime) -> Task | None:
     """
     if not moves.close(attempt, ending, now):
         return None
+    if ending.status is AttemptStatus.SUCCESS:
+        # Whatever was asked of the task meanwhile, its success came first: no need to read it.
+        moves.end(attempt.task, TaskStatus.SUCCESS, "", "", now)
+        return attempt.task
     task = moves.task_of(attempt)
     match ending.status:
-        case AttemptStatus.SUCCESS:
-            moves.end(task, TaskStatus.SUCCESS, "", "", now)
         case AttemptStatus.KILLED:
             _end_killed(task, ending, now)
         case _:
@@ -165,6 +182,7 @@ def _requeue(task: Task, ready_at: datetime, **stamps: Any) -> None:
         **moves.NOT_RUNG,
         **stamps,
     )
+    task.status, task.ready_at = TaskStatus.READY, ready_at
 
 
 def _end_killed(task: Task, ending: Ending, now: datetime) -> None:

@@ -39,6 +39,7 @@ def end(
     stamps = {"reason": reason, "reason_text": text, "ended_at": now}
     if not move(task.pk, sources, target, guard=guard, **stamps):
         return False
+    task.status = target
     leave_event(task, now)
     return True
 
@@ -96,7 +97,7 @@ def _locked(task_id: int) -> QuerySet[Task]:
 
 
 def leave_event(task: Task, now: datetime) -> None:
-    Event.objects.create(job_id=task.job_id, task_id=task.pk, created_at=now)
+    prepared.insert(Event(job_id=task.job_id, task_id=task.pk, created_at=now))
 
 
 def note(task_id: int, fact: str, now: datetime, **words: str) -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from jobs.models import App
 from tasks_app import planner, selectors
+from tasks_app.models import Event
 from tasks_app.rules.states import Finder
 from tests.builders import make_app
-from tests.engine import at, cron, run, submit, task_of, tick
+from tests.engine import after, at, cron, run, submit, task_of, tick
 
 pytestmark = pytest.mark.django_db
 
@@ -25,6 +26,7 @@ def app(db: None) -> App:
 
 def test_an_end_counts_for_whoever_found_it(app: App) -> None:
     jobs = [submit(app, name, now=NOON, schedule=(cron("0 12 * * *"),)) for name in ("a", "b")]
+    submit(app, "c", now=NOON, dependencies=tuple(map(after, jobs)))
     tick(NOON)
     run(task_of(jobs[0], NOON), now=NOON)
     planner.process_events(by=Finder.TRIGGER, now=NOON)
@@ -35,3 +37,13 @@ def test_an_end_counts_for_whoever_found_it(app: App) -> None:
 
     assert found == {Finder.TRIGGER: 1, Finder.BEAT: 1}
     assert selectors.ends_carried_on(NOON + 2 * MINUTE) == {Finder.TRIGGER: 0, Finder.BEAT: 0}
+
+
+def test_an_end_that_nobody_waits_for_counts_for_nobody(app: App) -> None:
+    job = submit(app, "a", now=NOON, schedule=(cron("0 12 * * *"),))
+    tick(NOON)
+    run(task_of(job, NOON), now=NOON)
+    tick(NOON + MINUTE)
+
+    assert selectors.ends_carried_on(NOON) == {Finder.TRIGGER: 0, Finder.BEAT: 0}
+    assert not Event.objects.filter(processed_at=None).exists()

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from logs_app import store
 from sentinel_project import clock
-from tasks_app import rescuer, runner
+from tasks_app import claims, rescuer
 from tasks_app.executors.base import Stop, StopReason
 from tasks_app.heart import Charge, Heart
 from tasks_app.models import Attempt, SystemState
@@ -88,7 +88,7 @@ def test_a_worker_with_a_wrong_clock_gets_a_whole_lease(db: None, hours: int) ->
     now = clock.now() + timedelta(hours=hours)
     task = make_task(ready_at=now - SECOND)
 
-    attempt = runner.claim(task.pk, worker="w1", lease=Lease(), now=now)
+    attempt = claims.claim(task.pk, worker="w1", lease=Lease(), now=now)
 
     assert attempt is not None
     assert 25 * SECOND < lease_left(attempt) <= 30 * SECOND

@@ -7,12 +7,12 @@ from functools import partial
 
 import pytest
 
-from jobs.models import App, DependencyEntry, Job, ScheduleExpression
+from jobs.models import App, DependencyEntry, Job, ScheduleExpression, WorkerGroup
 from jobs.rules.enums import Edit
 from jobs.rules.spec import DependencyEdit
 from jobs.services import set_dependencies
 from sentinel_project.errors import SentinelError
-from tasks_app import planner, services, transitions
+from tasks_app import ledger, planner, runner, services, transitions
 from tasks_app.models import Attempt, Event, Gap, Task
 from tasks_app.rules.states import Finder, TaskKind, TaskStatus
 from tasks_app.transitions import Opening
@@ -182,6 +182,67 @@ def test_a_dependency_is_dropped_while_the_other_upstream_ends(app: App) -> None
 
         assert status_of(task_of(dependent, DUE)) is S.READY
         assert not Event.objects.filter(processed_at=None).exists()
+
+
+def test_a_dependency_is_added_while_its_upstream_ends(app: App) -> None:
+    """X-8: an end that nobody awaited a moment ago is seen by whoever waits for it now."""
+    for _ in range(ROUNDS):
+        upstream, dependent = scheduled(app), scheduled(app, dependencies=(after(scheduled(app)),))
+        (other,) = DependencyEntry.objects.filter(job=dependent).values_list("upstream", flat=True)
+        tick(DUE)
+        attempt = begin(task_of(upstream, DUE), now=DUE)
+        change = [after(upstream), DependencyEdit(mode=Edit.DELETE, upstream_id=other)]
+
+        def edit(job: Job = dependent, change: list[DependencyEdit] = change) -> None:
+            set_dependencies(job.pk, change, app=job.app, user=ANN, now=DUE)
+            planner.process_events(by=Finder.TRIGGER, now=DUE)
+
+        in_threads(partial(finish, attempt), edit)
+
+        assert status_of(task_of(dependent, DUE)) is S.READY
+
+
+def ready_in_a_group(app: App, count: int) -> int:
+    """Open tasks that are alone in a worker group; return its id."""
+    group = WorkerGroup.objects.create(name=a_name())
+    jobs = [scheduled(app) for _ in range(count)]
+    tick(DUE)
+    Task.objects.filter(job__in=jobs).update(worker_group=group)
+    return group.pk
+
+
+def test_slots_that_go_on_by_themselves_take_each_task_once(app: App) -> None:
+    """X-1, I2: whatever another slot is just taking is passed over, not waited for."""
+    group_id = ready_in_a_group(app, 3 * ROUNDS)
+
+    def go_on() -> int:
+        count = 0
+        while runner.run_next(group_id, worker="w", clock=lambda: DUE).task_id is not None:
+            count += 1
+        return count
+
+    counts = in_threads(go_on, go_on, go_on, go_on)
+
+    tasks = Task.objects.filter(worker_group_id=group_id)
+    assert sum(counts) == 3 * ROUNDS
+    assert set(tasks.values_list("status", "attempt_count")) == {(S.SUCCESS, 1)}
+
+
+def test_slots_that_go_on_by_themselves_keep_to_an_apps_limit(app: App) -> None:
+    """D-80: the count is taken under the app's lock."""
+    limited = make_app(name=a_name(), max_concurrency=1)
+    group_id = ready_in_a_group(limited, 2 * ROUNDS)
+    counts: list[int] = []
+
+    def go_on() -> None:
+        for _ in range(2 * ROUNDS):
+            runner.run_next(group_id, worker="w", clock=lambda: DUE)
+            counts.append(ledger.running_of_app(limited.pk))
+
+    in_threads(go_on, go_on, go_on)
+
+    assert max(counts) <= 1
+    assert Task.objects.filter(job__app=limited, status=S.SUCCESS.value).exists()
 
 
 def test_two_edits_that_close_a_cycle_together_are_not_both_accepted(app: App) -> None:

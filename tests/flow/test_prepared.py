@@ -1,0 +1,107 @@
+"""Queries that are compiled once and kept by the server: they answer as the ORM does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import QuerySet
+
+from jobs.models import App, WorkerGroup
+from sentinel_project import prepared
+from sentinel_project.statements import OPEN, Statement
+from tests.flow.races import a_name
+
+
+@prepared.select
+def groups_of(names: list[str]) -> QuerySet[WorkerGroup, str]:
+    rows = WorkerGroup.objects.filter(name__in=names, is_enabled=True).exclude(name="100% 'odd'")
+    return rows.order_by("id").values_list("name", flat=True)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    request.getfixturevalue("postgres" if request.param == "postgres" else "db")
+    yield request.param
+    if request.param == "postgres":
+        WorkerGroup.objects.exclude(pk=1).delete()
+
+
+def make_groups(count: int) -> list[WorkerGroup]:
+    groups = [WorkerGroup(name=a_name()) for _ in range(count)]
+    prepared.insert(*groups)
+    return groups
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_rows_that_are_inserted_together_get_their_own_ids(engine: str, count: int) -> None:
+    groups = make_groups(count)
+
+    found = WorkerGroup.objects.in_bulk([group.pk for group in groups])
+    assert [found[group.pk].name for group in groups] == [group.name for group in groups]
+    assert {group._state.adding for group in groups} == {False}
+
+
+def test_a_fixed_value_with_quotes_and_percents_is_only_a_value(engine: str) -> None:
+    odd, plain = WorkerGroup(name="100% 'odd'"), WorkerGroup(name=a_name())
+    prepared.insert(odd, plain)
+
+    assert groups_of([odd.name, plain.name]) == [plain.name]
+
+
+def test_values_change_from_call_to_call(engine: str) -> None:
+    one, other = make_groups(2)
+
+    assert groups_of([one.name]) == [one.name]
+    assert groups_of([other.name]) == [other.name]
+    assert prepared.write(WorkerGroup, {"pk": one.pk}, {"is_enabled": False}) == 1
+    assert groups_of([one.name, other.name]) == [other.name]
+
+
+@pytest.mark.postgres
+@pytest.mark.usefixtures("postgres")
+class TestOnPostgres:
+    """Statements that a session keeps."""
+
+    @staticmethod
+    def kept() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+            return int(cursor.fetchone()[0])
+
+    def test_a_session_keeps_a_statement_once(self) -> None:
+        groups_of(["a"])
+        before = self.kept()
+        groups_of(["b"])
+
+        assert before > 0
+        assert self.kept() == before
+
+    def test_another_session_is_given_the_statement_again(self) -> None:
+        groups_of(["a"])
+        connection.close()
+
+        assert groups_of([WorkerGroup.objects.get(pk=1).name]) != []
+        assert self.kept() > 0
+
+    def test_behind_a_pooler_nothing_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
+        connection.close()
+
+        assert groups_of([WorkerGroup.objects.get(pk=1).name]) != []
+        assert self.kept() == 0
+
+    def test_a_statement_outlives_the_transaction_that_failed_after_it(self, app: App) -> None:
+        connection.close()
+        statement = Statement("SELECT %s::int, %s::int", [1, OPEN])
+        answers: list[Any] = []
+        for _ in range(2):
+            with connection.cursor() as cursor:
+                cursor.execute("BEGIN")
+                cursor.execute(statement.text_on(connection), [2])
+                answers.append(cursor.fetchone())
+                cursor.execute("ROLLBACK")
+
+        assert answers == [(1, 2), (1, 2)]
