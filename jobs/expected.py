@@ -13,14 +13,14 @@ from datetime import datetime
 from itertools import islice
 
 from jobs import expected_rows as rows
-from jobs.expected_rows import EPSILON, ExpectedRun, half_open
+from jobs.expected_rows import EPSILON, ExpectedRun, closed, half_open
 from jobs.expected_slots import Slots
 from jobs.facts import Facts, Upstream, naming_of
 from jobs.models import Job
 from jobs.rules.offsets import shift, truncate, window
 from jobs.rules.windows import Window
 
-__all__ = ["Expectations", "ExpectedRun", "half_open"]
+__all__ = ["Expectations", "ExpectedRun", "closed", "half_open"]
 
 
 class Expectations(Slots):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -36,6 +36,11 @@ class ExpectedRun:
     def names(self) -> bool:
         """Tell whether it can name a dependent's run: not if no operator removed it (D-36)."""
         return self.status is not TaskStatus.REMOVED or self.reason in _REMOVED_BY_OPERATOR
+
+
+def closed(runs: Iterable[ExpectedRun]) -> list[ExpectedRun]:
+    """Return runs as a job that is closed to the reader shows them: done, or not (D-80)."""
+    return [ExpectedRun(run.due_at, TaskStatus.SUCCESS if run.is_done else None) for run in runs]
 
 
 def half_open(span: Window) -> Window:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from jobs.expected import Expectations, ExpectedRun
+from jobs.expected import Expectations, ExpectedRun, closed
 from jobs.facts import Facts, Upstream
 from jobs.models import Job
 from jobs.outlook import first_runs
@@ -20,6 +20,7 @@ from jobs.rules.enums import JobStatus
 from jobs.rules.offsets import window
 from jobs.rules.schedule.walltime import clock_change
 from jobs.rules.windows import Window
+from jobs.selectors import is_closed_to
 from jobs.services import checks, next_times
 from sentinel_project.errors import InvalidParameters
 from tasks_app.planner.plans import ends_before_floor
@@ -97,7 +98,8 @@ def _binding(
 ) -> Binding:
     span = window(upstream.offset, due, facts.job.zone)
     runs, are_more = first_runs(expectations, upstream.job_id, span, MAX_SHOWN)
-    return Binding(upstream, span, runs, are_more)
+    is_closed = is_closed_to(facts.job, expectations.facts(upstream.job_id).job)
+    return Binding(upstream, span, closed(runs) if is_closed else runs, are_more)
 
 
 # -- warnings --------------------------------------------------------------------------------------
@@ -109,7 +111,8 @@ def _warnings(
     yield from _job_warnings(facts, runs, now)
     for upstream in facts.upstreams:
         source = expectations.facts(upstream.job_id).job
-        subject = f"upstream {source.pk} ({source.name})"
+        is_closed = is_closed_to(facts.job, source)
+        subject = f"upstream {source.pk}" + ("" if is_closed else f" ({source.name})")
         match source.status_at(now):
             case JobStatus.DISABLED | JobStatus.TRASHED as status:
                 yield f"{subject} is {status.name}: it is not waited for"

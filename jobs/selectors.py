@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from django.db.models import Min, Model, Q, QuerySet
 
-from jobs.models import DEFAULT_GROUP_ID, App, DependencyEntry, Job
+from jobs.models import DEFAULT_GROUP_ID, App, DependencyEntry, Grant, Job
 from jobs.rules.enums import CommonStrategy, ContentType, ExpressionKind, JobStatus, MisfirePolicy
 from jobs.rules.spec import DependencyEdit, JobSpec, ScheduleEdit
 from sentinel_project.errors import InvalidParameters, NotFound
@@ -43,7 +43,7 @@ class Page(Generic[Row]):
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A job that is reached over dependencies. ``job`` None: it is another app's."""
+    """A job that is reached over dependencies. ``job`` None: it is closed to whoever asks."""
 
     job_id: int
     job: Job | None
@@ -55,6 +55,32 @@ class Relation:
 def jobs_of(app: App) -> QuerySet[Job]:
     """Return the jobs that ``app`` may see: its own, or everything if it is an ADMIN."""
     return Job.objects.all() if app.is_admin else Job.objects.filter(app=app)
+
+
+def open_to(app: App) -> Q:
+    """Return which jobs ``app`` may depend on, and so read name and states of: D-80.
+
+    Its own, shared ones, and those that were granted to it; an ADMIN's are all.
+    """
+    if app.is_admin:
+        return Q()
+    granted = Grant.objects.filter(app_name=app.name).values("job")
+    return Q(app=app) | Q(is_shared=True) | Q(pk__in=granted)
+
+
+def closed_to(app: App, job_ids: Iterable[int]) -> set[int]:
+    """Return which jobs tell ``app`` no more than whether a run is done."""
+    job_ids = set(job_ids)
+    return job_ids - set(
+        Job.objects.filter(open_to(app), pk__in=job_ids).values_list("pk", flat=True)
+    )
+
+
+def is_closed_to(dependent: Job, upstream: Job) -> bool:
+    """Tell whether a job's upstream is another app's that is, or is no longer, open to it."""
+    if dependent.app_id == upstream.app_id or upstream.is_shared:
+        return False
+    return bool(closed_to(dependent.app, [upstream.pk]))
 
 
 def job_of(app: App, job_id: int) -> Job:
@@ -144,13 +170,14 @@ def _next_level(
     found: dict[int, Relation],
 ) -> list[int]:
     """Note what was reached for the first time; return which of it can be looked behind."""
-    visible = {job.pk: job for job in jobs_of(app).filter(pk__in=reached)}
+    visible = set(jobs_of(app).filter(pk__in=reached).values_list("pk", flat=True))
+    told = {job.pk: job for job in Job.objects.filter(open_to(app), pk__in=reached)}
     fresh: list[int] = []
     for job_id, entry in zip(reached, entries, strict=True):
         if job_id in found or job_id == start.pk:
             continue
         strategy = CommonStrategy(entry.common_strategy)
-        found[job_id] = Relation(job_id, visible.get(job_id), level, strategy, entry.offset)
+        found[job_id] = Relation(job_id, told.get(job_id), level, strategy, entry.offset)
         fresh += [job_id] if job_id in visible else []
     return fresh
 
@@ -178,6 +205,7 @@ def spec_of(job: Job) -> JobSpec:
         dependencies=_dependencies_of(job),
         schedule=_schedule_of(job),
         is_serial=job.is_serial,
+        is_shared=job.is_shared,
         misfire_policy=MisfirePolicy(job.misfire_policy),
         time_zone=job.time_zone,
         timeout=job.timeout,

@@ -19,6 +19,7 @@ urlpatterns = [
     path("job/query/status", views.JobStatusView.as_view()),
     path("job/list", views.JobListView.as_view()),
     path("job/queryRelation", views.JobRelationView.as_view()),
+    path("job/explain", views.JobExplainView.as_view()),
     path("job/plan", views.JobPlanView.as_view()),
     path("job/run", views.RunJobView.as_view()),
     path("job/skip", views.SkipSlotView.as_view()),

@@ -8,27 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from jobs.expected import Expectations
+from jobs import history, selectors
+from jobs.expected import Expectations, closed
 from jobs.facts import Facts, Upstream
 from jobs.models import Job
 from jobs.outlook import first_runs
-from jobs.rules.enums import GapReason
-from jobs.rules.windows import Window
-from tasks_app import gates, ledger, workers
+from tasks_app import gates, hindsight, slot_gates, standing, workers
 from tasks_app.gates import Gate, GateState, blocked
-from tasks_app.models import Gap, SkipMark, Task
+from tasks_app.hindsight import MAX_SHOWN, refuse_instant
+from tasks_app.models import Task
 from tasks_app.rules.states import FINAL, Reason, TaskKind, TaskStatus
 
-#: Runs listed of one window.
-MAX_SHOWN = 200
+__all__ = ["explain", "refuse_instant", "shown"]
 
 
-def explain(job: Job, due_at: datetime, task: Task | None, *, now: datetime) -> list[Gate]:
-    """Return the gates in order. Those behind a blocking one are not reached; dependencies are
-    judged side by side, so all that block are told at once."""
+def explain(
+    job: Job, due_at: datetime, task: Task | None, *, now: datetime, at: datetime | None = None
+) -> list[Gate]:
+    """Return the gates in order, each with since when it is so; ``at``: as they were then.
+
+    Those behind a blocking one are not reached; dependencies are judged side by side, so all that
+    block are told at once.
+    """
+    if at is not None and at < now:
+        return hindsight.explain_at(job, due_at, task, at=at)
+    answers = _answers(job, due_at, task, now)
+    if task is None:
+        return answers
+    return list(standing.since(answers, standing.standing_of(task, now)))
+
+
+def _answers(job: Job, due_at: datetime, task: Task | None, now: datetime) -> list[Gate]:
     answers: list[Gate] = []
     is_blocked = False
     for gate in _gates(job, due_at, task, now):
@@ -65,9 +78,9 @@ def _only_dependencies_block(answers: list[Gate]) -> bool:
 
 def _gates(job: Job, due_at: datetime, task: Task | None, now: datetime) -> Iterator[Gate]:
     expectations = Expectations()
-    yield _job_status(job, task)
+    yield _job_status(job, task, now)
     yield _active_window(job, due_at, task)
-    yield _slot(job, due_at, task, expectations)
+    yield _slot(job, due_at, task, expectations, now)
     yield _opened(job, due_at, task, now)
     yield from _dependencies(job, due_at, task, expectations, now)
     yield _serial(job, due_at, task, expectations, now)
@@ -75,61 +88,37 @@ def _gates(job: Job, due_at: datetime, task: Task | None, now: datetime) -> Iter
         yield from _ended(task)
         return
     yield gates.expiry_gate(task, now=now)
-    yield gates.system_gate(is_paused=ledger.is_system_paused())
+    yield hindsight.system_gate(now)
     yield gates.app_gate(job)
     yield _workers(task, now)
     yield _dispatched(task, now)
     yield blocked("claimed", Reason.QUEUED, "no worker has taken it yet")
 
 
-def _job_status(job: Job, task: Task | None) -> Gate:
+def _job_status(job: Job, task: Task | None, now: datetime) -> Gate:
     if task is not None and (task.status in FINAL or task.status == TaskStatus.RUNNING):
         return Gate(name="job_status")
-    return gates.job_status_gate(job, is_asked=task is not None and task.is_asked)
+    gate = gates.job_status_gate(job, is_asked=task is not None and task.is_asked)
+    is_new = task is None or gate.is_blocking
+    return replace(gate, since=history.status_since(job, now)) if is_new else gate
 
 
 def _active_window(job: Job, due_at: datetime, task: Task | None) -> Gate:
-    if task is not None or job.is_active_at(due_at):
-        return Gate(name="active_window")
-    text = "the due time lies outside activeStartDate and activeEndDate; change them"
-    return blocked("active_window", Reason.NOT_A_SLOT, text)
+    return slot_gates.window_gate(job, due_at) if task is None else Gate(name="active_window")
 
 
-def _slot(job: Job, due_at: datetime, task: Task | None, expectations: Expectations) -> Gate:
-    """Tell whether the run is owed at all, and name the gap it lies in if it is not."""
+def _slot(
+    job: Job, due_at: datetime, task: Task | None, expectations: Expectations, now: datetime
+) -> Gate:
     if task is not None:
         return Gate(name="slot")
-    gap = Gap.objects.filter(job=job, from_at__lte=due_at, to_at__gte=due_at).first()
-    if gap is not None:
-        text = f"it was not opened: {gap.reason} ({_GAPS[GapReason(gap.reason)]}); fill the gap"
-        return blocked("slot", Reason.IN_A_GAP, text)
-    instant = Window(due_at, due_at + timedelta(microseconds=1))
-    if any(run.due_at == due_at for run in expectations.runs(job.pk, instant)):
-        return Gate(name="slot")
-    text = f"no expression of job {job.pk} yields this due time, or it lies before the job's floor"
-    return blocked("slot", Reason.NOT_A_SLOT, text)
-
-
-_GAPS = {
-    GapReason.SKIPPED: "missed, and the misfirePolicy leaves it out",
-    GapReason.EDITED: "an edit of the schedule would have run this cycle twice",
-    GapReason.NO_UPSTREAM_YET: "its window ends before the upstream began",
-    GapReason.EXPIRED: "missed, and too late to start by expiredTime",
-    GapReason.CAPPED: "missed, and older than the 100 newest",
-}
+    return slot_gates.slot_gate(job, due_at, expectations, now=now)
 
 
 def _opened(job: Job, due_at: datetime, task: Task | None, now: datetime) -> Gate:
     if task is not None:
         return Gate(name="opened", text=f"opened at {task.opened_at:%Y-%m-%d %H:%M:%S} UTC")
-    if SkipMark.objects.filter(job=job, due_at=due_at).exists():
-        return blocked("opened", Reason.SKIPPED_BY_USER, "an operator marked it to be skipped")
-    if due_at > now:
-        return blocked("opened", Reason.NOT_DUE, "its due time has not come yet")
-    if ledger.is_system_paused():
-        return blocked("opened", Reason.SYSTEM_PAUSED, "the whole system is paused; resume it")
-    text = "no scheduler has opened it yet; is a beat alive?"
-    return blocked("opened", Reason.NOT_OPENED, text)
+    return slot_gates.opened_gate(job, due_at, hindsight.system_gate(now), now=now)
 
 
 def _dependencies(
@@ -156,7 +145,9 @@ def _listed(
     gate = gates.dependency_gate(facts, upstream, due_at, expectations, now=now)
     assert gate.window is not None
     runs, has_more = first_runs(expectations, upstream.job_id, gate.window, MAX_SHOWN)
-    return replace(gate, expected=tuple(runs), has_more=has_more)
+    source = expectations.facts(upstream.job_id).job
+    shown = closed(runs) if selectors.is_closed_to(facts.job, source) else runs
+    return replace(gate, expected=tuple(shown), has_more=has_more)
 
 
 def _serial(

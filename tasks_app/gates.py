@@ -19,6 +19,7 @@ from jobs.rules.offsets import window
 from jobs.rules.strategies import is_satisfied
 from jobs.rules.windows import Window
 from tasks_app import ledger
+from tasks_app.lack import lack
 from tasks_app.models import Gap, Task
 from tasks_app.rules.states import Reason, TaskKind, TaskStatus
 
@@ -44,13 +45,16 @@ class Gate:
     expected: tuple[ExpectedRun, ...] | None = None
     has_more: bool = False
 
+    #: Since when it is so, where that is asked for and known.
+    since: datetime | None = None
+
     @property
     def is_blocking(self) -> bool:
         return self.state is GateState.BLOCKING
 
 
-def blocked(name: str, reason: Reason, text: str) -> Gate:
-    return Gate(name=name, state=GateState.BLOCKING, reason=reason, text=text)
+def blocked(name: str, reason: Reason, text: str, *, since: datetime | None = None) -> Gate:
+    return Gate(name=name, state=GateState.BLOCKING, reason=reason, text=text, since=since)
 
 
 def holding_gates(task: Task, expectations: Expectations, *, now: datetime) -> Iterator[Gate]:
@@ -91,7 +95,7 @@ def dependency_gate(
     if not runs and job.status_at(now) is JobStatus.EXPIRED:
         text = f"job {job.pk} owes no run in this window: its active window is over"
         return Gate(name=name, window=span, text=text)
-    reason, text = _missing(job, upstream.strategy, runs, span)
+    reason, text = lack(job, facts.job, upstream.strategy, runs, span)
     return Gate(name=name, state=GateState.BLOCKING, reason=reason, text=text, window=span)
 
 
@@ -135,30 +139,6 @@ def _undone_run(job_id: int, span: Window, expectations: Expectations) -> Expect
     return None
 
 
-def _missing(
-    job: Job, strategy: CommonStrategy, runs: list[ExpectedRun], span: Window
-) -> tuple[Reason, str]:
-    zone = job.zone
-    if not runs:
-        start, end = (f"{t.astimezone(zone):%Y-%m-%d %H:%M:%S}" for t in (span.start, span.end))
-        text = f"job {job.pk} ({job.name}) has no run expected in [{start}, {end})"
-        return Reason.NO_EXPECTED_RUN, text
-    run = runs[-1] if strategy is CommonStrategy.LASTONE else _first_undone(runs)
-    due = f"{run.due_at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
-    subject = f"the run of job {job.pk} ({job.name}) due {due}"
-    if run.status in {TaskStatus.FAILED, TaskStatus.KILLED}:
-        assert run.status is not None
-        return Reason.UPSTREAM_FAILED, f"{subject} is {run.status.name}; retry, force or remove it"
-    state = "not opened yet" if run.status is None else run.status.name
-    return Reason.UPSTREAM_NOT_DONE, f"{subject} is {state}"
-
-
-def _first_undone(runs: list[ExpectedRun]) -> ExpectedRun:
-    broken = {TaskStatus.FAILED, TaskStatus.KILLED}
-    undone = [run for run in runs if not run.is_done]
-    return next((run for run in undone if run.status in broken), undone[0])
-
-
 def _batch_gate(task: Task, facts: Facts, upstream: Upstream) -> Gate:
     """As ``dependency_gate``, over the runs of the task's own batch; none hold nobody (D-51)."""
     name = f"dependency:{upstream.job_id}"
@@ -170,7 +150,8 @@ def _batch_gate(task: Task, facts: Facts, upstream: Upstream) -> Gate:
     ]
     if not runs or is_satisfied(upstream.strategy, runs):
         return Gate(name=name, window=span, expected=tuple(runs))
-    reason, text = _missing(Job.objects.get(pk=upstream.job_id), upstream.strategy, runs, span)
+    job = Job.objects.get(pk=upstream.job_id)
+    reason, text = lack(job, facts.job, upstream.strategy, runs, span)
     state = GateState.BLOCKING
     return Gate(name=name, state=state, reason=reason, text=text, window=span, expected=tuple(runs))
 

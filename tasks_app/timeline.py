@@ -53,7 +53,8 @@ _NOTES: dict[str, tuple[What, TaskStatus | None]] = {
 class Fact:
     """Something that happened to a task; ``attempt``: its number, ``user``: who did it.
 
-    ``status``: what the task is from here on; None: what it was. ``gate``: of a wait.
+    ``status``: what the task is from here on; None: what it was. ``gate``: of a wait. ``until``:
+    when a retry wait was to end, if it did not end otherwise.
     """
 
     at: datetime
@@ -64,6 +65,7 @@ class Fact:
     user: str = ""
     gate: str = ""
     status: TaskStatus | None = None
+    until: datetime | None = None
 
 
 #: Notes and attempts that are told of one task, the newest ones.
@@ -183,6 +185,7 @@ def _retry_waits(
             text=f"until {until:%Y-%m-%d %H:%M:%S} UTC",
             attempt=attempt.number,
             reason="RETRY_WAIT",
+            until=until,
         )
 
 

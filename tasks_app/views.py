@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from jobs.endpoint import Call, Endpoint, Mutation
 from jobs.models import App, Job
@@ -74,8 +75,10 @@ class ExplainView(Endpoint):
 
     def handle(self, call: Call, params: Run) -> data.Explanation:
         job, due_at, task = _run_of(call.app, params)
-        gates = explain.explain(job, due_at, task, now=call.now)
-        return serializers.explained(job, due_at, task, gates)
+        by_id = task if params.task_id is not None else None
+        explain.refuse_instant(params.at, job, by_id, now=call.now)
+        gates = explain.explain(job, due_at, task, now=call.now, at=params.at)
+        return serializers.explained(job, due_at, task, gates, at=params.at)
 
 
 class TimelineView(Endpoint):
@@ -128,26 +131,15 @@ class RerunView(Mutation):
 
     def handle(self, call: Call, params: RerunJobs) -> data.BatchData | data.RerunPlan:
         ids = tuple(dict.fromkeys(params.job_ids))
-        plan = services.plan_rerun(
-            ids,
-            params.start,
-            params.end,
-            app=call.app,
-            now=call.now,
-            with_dependents=params.with_dependents,
-        )
+        span = (params.start, params.end)
+        words: dict[str, Any] = {
+            "app": call.app,
+            "now": call.now,
+            "with_dependents": params.with_dependents,
+        }
         if params.is_dry_run:
-            return serializers.rerun_plan(plan)
-        batch, task_ids = services.rerun(
-            ids,
-            params.start,
-            params.end,
-            app=call.app,
-            user=call.user,
-            now=call.now,
-            with_dependents=params.with_dependents,
-        )
-        return serializers.batch(batch, task_ids, cut_at=plan.cut_at)
+            return serializers.rerun_plan(services.plan_rerun(ids, *span, **words))
+        return serializers.batch(services.rerun(ids, *span, user=call.user, **words))
 
 
 class ForceStatusView(Mutation):

@@ -159,8 +159,7 @@ class JobForm(RefusableForm):
         names = {str(field.source) for field in SubmitJobParams().fields.values()}
         names -= {"status", "is_one_off", "app_name", "dependencies", "schedule"}
         found = {name: getattr(self.spec, name) for name in names}
-        changed = {name: value for name, value in found.items() if value != getattr(old, name)}
-        return changed | {"is_shared": self.cleaned_data["is_shared"]}
+        return {name: value for name, value in found.items() if value != getattr(old, name)}
 
 
 def _form_name(wire: str) -> str | None:

@@ -62,6 +62,8 @@ class JobSpec:
     dependencies: tuple[DependencyEdit, ...] = ()
     schedule: tuple[ScheduleEdit, ...] = ()
     is_serial: bool = False
+    #: Other apps' jobs may wait for it (D-80).
+    is_shared: bool = False
     misfire_policy: MisfirePolicy = MisfirePolicy.ALL
     #: None: the installation's SENTINEL_TIME_ZONE (D-10).
     time_zone: str | None = None

@@ -13,7 +13,7 @@ from jobs.preview import Binding, ComingRun, Outlook
 from jobs.rules.enums import JobStatus
 from jobs.selectors import Page, Relation
 from jobs.serializers import data
-from jobs.services.schedules import ScheduleChange
+from jobs.services import JobChange
 from sentinel_project.wire.envelope import Reply, ReplyCode
 from sentinel_project.wire.fields import to_millis
 
@@ -54,7 +54,7 @@ def _answer(answer: JobAnswer) -> data.JobResult:
 
 
 def schedule_change(
-    change: ScheduleChange, rows: Iterable[ScheduleExpression], times: Iterable[datetime]
+    change: JobChange, rows: Iterable[ScheduleExpression], times: Iterable[datetime]
 ) -> data.EditedSchedule:
     """Return a job's expressions after an edit, and what the edit did to this cycle (D-57)."""
     return {
@@ -73,7 +73,7 @@ def schedule_change(
     }
 
 
-def cycle(change: ScheduleChange) -> data.Cycle:
+def cycle(change: JobChange) -> data.Cycle:
     """Say which slot an edit skipped, and which task gave way to the next one; null: none."""
     return {
         "skippedTime": to_millis(change.skipped),

@@ -99,6 +99,7 @@ class Definition(TypedDict):
     dependencyList: list[DefinedDependency]
     scheduleExpressionList: list[DefinedExpression]
     isSerial: bool
+    isShared: bool
     misfirePolicy: Annotated[str, MisfirePolicy]
     timeZone: str
     timeout: Seconds

@@ -21,6 +21,25 @@ from sentinel_project.wire.params import Params
 from tasks_app.rules.states import TaskKind, TaskStatus
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRun:
+    """A due time of a job, whether it has a task or not; ``at``: as it was then."""
+
+    job_id: int
+    due_at: datetime
+    at: datetime | None = None
+
+
+class JobRunParams(Params):
+    """``parameters`` of /api/job/explain."""
+
+    builds = JobRun
+
+    jobId = IdField(source="job_id")
+    scheduleTime = MomentField(source="due_at")
+    at = InstantField(required=False)
+
+
 class RelationType(IntEnum):
     """Which way a dependency is followed."""
 

@@ -118,6 +118,7 @@ class SubmitJobParams(Params):
         child=NewExpressionParams(), source="schedule", required=False, allow_null=True
     )
     isSerial = FlagField(source="is_serial", required=False)
+    isShared = FlagField(source="is_shared", required=False)
     misfirePolicy = WordField(MisfirePolicy, source="misfire_policy", required=False)
     timeZone = ZoneField(source="time_zone", required=False)
     timeout = SecondsField(required=False)

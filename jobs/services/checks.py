@@ -10,13 +10,11 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from django.db.models import Q
-
-from jobs import rendering
+from jobs import rendering, selectors
 from jobs.coming import Coming
 from jobs.expected import Expectations
 from jobs.facts import Facts, Upstream, naming_of
-from jobs.models import App, DependencyEntry, Grant, Job, WorkerGroup
+from jobs.models import App, DependencyEntry, Job, WorkerGroup
 from jobs.rules.cycles import find_cycle
 from jobs.rules.enums import CommonStrategy, JobStatus
 from jobs.rules.offsets import parse_offset, window
@@ -71,11 +69,8 @@ def dependency_problems(edits: Iterable[DependencyEdit], *, app: App) -> Iterato
 
 def _visible_jobs(app: App, job_ids: list[int]) -> set[int]:
     """Return which jobs the app may depend on: its own, shared and granted ones (D-80)."""
-    rows = Job.objects.filter(pk__in=job_ids).exclude(status=JobStatus.TRASHED)
-    if not app.is_admin:
-        granted = Grant.objects.filter(app_name=app.name).values("job")
-        rows = rows.filter(Q(app=app) | Q(is_shared=True) | Q(pk__in=granted))
-    return set(rows.values_list("pk", flat=True))
+    rows = Job.objects.filter(selectors.open_to(app), pk__in=job_ids)
+    return set(rows.exclude(status=JobStatus.TRASHED).values_list("pk", flat=True))
 
 
 def schedule_problems(

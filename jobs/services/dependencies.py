@@ -1,49 +1,40 @@
-"""Edits of dependencies: one change set, validated and applied as a whole (D-58)."""
+"""The dependencies of an edit: a change set, judged and applied as a whole (D-58)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.db import transaction
-
-from jobs import audit
 from jobs.models import App, DependencyEntry, Job
 from jobs.rules.enums import Edit
 from jobs.rules.spec import DependencyEdit
 from jobs.services import checks
-from jobs.services.edits import lock_graph, locked_job, touch
 
 
-@transaction.atomic
-def set_dependencies(
-    job_id: int, edits: Sequence[DependencyEdit], *, app: App, user: str, now: datetime
-) -> Job:
-    """Apply a change set to a job's dependencies; a refusal changes nothing."""
-    lock_graph()
-    job = locked_job(job_id, app)
-    present = {entry.upstream_id: entry for entry in job.dependencies.all()}
-    checks.refuse([*_mode_problems(job, edits, present), *_value_problems(edits, app)])
-    before = _shown(job)
-    for edit in edits:
-        _apply(job, edit)
-    touch(job, now=now)
-    checks.check_graph(job, now=now)
-    audit.record(
-        "job.dependencies", job, app=app, user=user, before=before, after=_shown(job), now=now
-    )
-    return job
+def problems_of(job: Job, edits: Sequence[DependencyEdit], app: App) -> Iterator[str]:
+    """Yield what is wrong with a change set by itself, one sentence a problem."""
+    present = {entry.upstream_id for entry in job.dependencies.all()}
+    kept = [edit for edit in edits if edit.mode is not Edit.DELETE]
+    yield from _mode_problems(job, edits, present)
+    yield from _twice(edits, kept)
+    yield from checks.dependency_problems(kept, app=app)
 
 
-def _shown(job: Job) -> dict[str, Any]:
+def _twice(edits: Sequence[DependencyEdit], kept: Sequence[DependencyEdit]) -> Iterator[str]:
+    """Yield upstreams that are dropped and named otherwise as well."""
+    dropped = [edit.upstream_id for edit in edits if edit.mode is Edit.DELETE]
+    both = {edit.upstream_id for edit in kept} & set(dropped)
+    for upstream_id in sorted(both | {each for each in dropped if dropped.count(each) > 1}):
+        yield f"dependencyList.preJobId: {upstream_id} is named twice"
+
+
+def shown(job: Job) -> dict[str, Any]:
+    """Return the dependencies as the audit log has them."""
     rows = DependencyEntry.objects.filter(job=job).order_by("upstream_id")
     return {"dependencies": list(rows.values("upstream_id", "common_strategy", "offset"))}
 
 
-def _mode_problems(
-    job: Job, edits: Sequence[DependencyEdit], present: dict[int, DependencyEntry]
-) -> list[str]:
+def _mode_problems(job: Job, edits: Sequence[DependencyEdit], present: set[int]) -> list[str]:
     problems = []
     for edit in edits:
         if edit.upstream_id == job.pk:
@@ -59,9 +50,10 @@ def _mode_problems(
     return problems
 
 
-def _value_problems(edits: Sequence[DependencyEdit], app: App) -> list[str]:
-    kept = [edit for edit in edits if edit.mode is not Edit.DELETE]
-    return list(checks.dependency_problems(kept, app=app))
+def apply(job: Job, edits: Sequence[DependencyEdit]) -> None:
+    """Write a change set that was judged."""
+    for edit in edits:
+        _apply(job, edit)
 
 
 def _apply(job: Job, edit: DependencyEdit) -> None:

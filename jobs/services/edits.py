@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.models import App, Job, new_revision
 from jobs.rules.enums import JobStatus
 from sentinel_project.errors import NotFound, Refused
 from tasks_app import transitions, wakeup
-from tasks_app.models import SystemState
+from tasks_app.models import SystemState, Task
+
+
+@dataclass(frozen=True, slots=True)
+class JobChange:
+    """What an edit did: the slot that it skipped, or the task that gave way, if any (D-57)."""
+
+    job: Job
+    skipped: datetime | None = None
+    gave_way: Task | None = None
 
 
 def locked_job(job_id: int, app: App) -> Job:
@@ -29,6 +39,11 @@ def locked_job(job_id: int, app: App) -> Job:
 def lock_graph() -> None:
     """Let one change of dependencies at a time be checked for cycles (D-39)."""
     SystemState.objects.select_for_update().get(pk=1)
+
+
+def renew(job: Job) -> None:
+    """Give the job a new revision: what was parsed of it is read anew."""
+    Job.objects.filter(pk=job.pk).update(revision=new_revision())
 
 
 def touch(job: Job, *, now: datetime) -> None:

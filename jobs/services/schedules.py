@@ -1,84 +1,59 @@
-"""Edits of a schedule: they hold for slots after now and never repeat a cycle (D-57)."""
+"""The schedule of an edit: it holds for slots after now and never repeats a cycle (D-57)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from django.db import transaction
-
-from jobs import audit
 from jobs.expected import Expectations
 from jobs.facts import Facts, Series
-from jobs.models import App, Job, ScheduleExpression
+from jobs.models import Job, ScheduleExpression
 from jobs.rules.enums import Edit, ExpressionKind, GapReason
 from jobs.rules.schedule import needs_anchor
 from jobs.rules.spec import ScheduleEdit
 from jobs.services import checks
-from jobs.services.edits import lock_graph, locked_job, touch
+from jobs.services.edits import JobChange
 from jobs.slots import first_slot, new_expression, next_slot
 from tasks_app import ledger, transitions
 from tasks_app.models import SkipMark, Task
 from tasks_app.rules.states import Reason, TaskKind, TaskStatus
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleChange:
-    """What an edit did: the slot that it skipped, or the task that gave way, if any."""
-
-    job: Job
-    skipped: datetime | None = None
-    gave_way: Task | None = None
-
-
-@transaction.atomic
-def set_schedule(
-    job_id: int, edits: Sequence[ScheduleEdit], *, app: App, user: str, now: datetime
-) -> ScheduleChange:
-    """Apply a change set to a job's expressions; a refusal changes nothing.
-
-    Expressions that did not change keep cursor, floor and anchor.
-    """
-    lock_graph()
-    job = locked_job(job_id, app)
-    present = {row.pk: row for row in job.expressions.all()}
+def problems_of(
+    job: Job, edits: Sequence[ScheduleEdit], zone: ZoneInfo, now: datetime
+) -> Iterator[str]:
+    """Yield what is wrong with a change set by itself; ``zone``: the one the job is to have."""
+    present = set(job.expressions.values_list("pk", flat=True))
+    named = [edit.expression_id for edit in edits if edit.mode is not Edit.ADD]
+    field = "scheduleExpressionList.expressionId"
+    for expression_id in dict.fromkeys(named):
+        if expression_id not in present:
+            yield f"{field}: the job has no expression {expression_id}"
+        elif named.count(expression_id) > 1:
+            yield f"{field}: {expression_id} is named twice"
     kept = [edit for edit in edits if edit.mode is not Edit.DELETE]
-    checks.refuse(
-        [
-            *_mode_problems(edits, present),
-            *checks.schedule_problems(kept, zone=job.zone, now=now),
-        ]
-    )
-    before = _shown(job)
-    old = Expectations().facts(job.pk)
+    yield from checks.schedule_problems(kept, zone=zone, now=now)
+
+
+def apply(job: Job, edits: Sequence[ScheduleEdit], now: datetime) -> None:
+    """Write a change set that was judged; marks of slots to be skipped are dropped (D-55)."""
+    if not edits:
+        return
+    present = {row.pk: row for row in job.expressions.all()}
     for edit in edits:
         _apply(job, edit, present, now)
     if ledger.has_unfinished_delay(job.pk):
         job.expressions.filter(kind=ExpressionKind.DELAY).update(next_due_at=None)
-    touch(job, now=now)
-    checks.check_graph(job, now=now)
     SkipMark.objects.filter(job=job, due_at__gt=now).delete()
-    change = _bridge_cycle(job, old, user, now)
-    audit.record("job.schedule", job, app=app, user=user, before=before, after=_shown(job), now=now)
-    return change
 
 
-def _shown(job: Job) -> dict[str, Any]:
+def shown(job: Job) -> dict[str, Any]:
+    """Return the expressions as the audit log has them."""
     rows = ScheduleExpression.objects.filter(job=job).order_by("pk")
     return {"schedule": list(rows.values("id", "kind", "text"))}
-
-
-def _mode_problems(
-    edits: Sequence[ScheduleEdit], present: dict[int, ScheduleExpression]
-) -> list[str]:
-    return [
-        f"scheduleExpressionList.expressionId: the job has no expression {edit.expression_id}"
-        for edit in edits
-        if edit.mode is not Edit.ADD and edit.expression_id not in present
-    ]
 
 
 def _apply(
@@ -106,12 +81,12 @@ def _strictly_after(now: datetime) -> datetime:
     return now + timedelta(microseconds=1)
 
 
-def _bridge_cycle(job: Job, old: Facts, user: str, now: datetime) -> ScheduleChange:
+def bridge_cycle(job: Job, old: Facts, user: str, now: datetime) -> JobChange:
     """Skip the next slot if its cycle ran already, or let a waiting run give way to it."""
     series = Expectations().facts(job.pk).series
     prev, upcoming = _around(job, series, now)
     if upcoming is None:
-        return ScheduleChange(job)
+        return JobChange(job)
     between = {
         slot
         for one in old.series
@@ -119,18 +94,18 @@ def _bridge_cycle(job: Job, old: Facts, user: str, now: datetime) -> ScheduleCha
         if prev < slot
     }
     if len(between) != 1:
-        return ScheduleChange(job)
+        return JobChange(job)
     (slot,) = between
     kind = TaskKind.SCHEDULE.value
     task = Task.objects.filter(job=job, kind=kind, due_at=slot).select_related("job").first()
     if task is None or upcoming - slot >= slot - prev or task.status == TaskStatus.REMOVED:
-        return ScheduleChange(job)
+        return JobChange(job)
     if task.status == TaskStatus.WAITING:
         text = "the schedule was edited; the next run takes its place"
         transitions.remove(task, user=user, now=now, reason=Reason.RESCHEDULED, text=text)
-        return ScheduleChange(job, gave_way=task)
+        return JobChange(job, gave_way=task)
     _skip(job, series, upcoming, now)
-    return ScheduleChange(job, skipped=upcoming)
+    return JobChange(job, skipped=upcoming)
 
 
 def _around(job: Job, series: Sequence[Series], now: datetime) -> tuple[datetime, datetime | None]:

@@ -33,6 +33,7 @@ _AS_THEY_ARE = (
     "priority",
     "is_one_off",
     "is_serial",
+    "is_shared",
     "active_from",
     "active_until",
     "expire_after",

@@ -11,6 +11,7 @@ from jobs.views.definitions import (
     SubmitJobView,
 )
 from jobs.views.queries import (
+    JobExplainView,
     JobListView,
     JobPlanView,
     JobRelationView,
@@ -30,6 +31,7 @@ __all__ = [
     "EditJobView",
     "FillGapsView",
     "GrantListView",
+    "JobExplainView",
     "JobListView",
     "JobPlanView",
     "JobRelationView",

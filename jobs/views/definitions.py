@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from django.db import transaction
 
 from jobs import preview, selectors, serializers, services
-from jobs.combined_edit import edit_whole
 from jobs.endpoint import Call, Endpoint, Mutation
 from jobs.models import Job
 from jobs.rules.enums import JobStatus
@@ -26,7 +25,7 @@ from jobs.serializers import (
     SubmitJobParams,
     data,
 )
-from jobs.services.schedules import ScheduleChange
+from jobs.services import JobChange
 from sentinel_project.errors import NotFound, Refused
 from sentinel_project.wire.envelope import Reply
 from sentinel_project.wire.fields import to_millis
@@ -104,11 +103,11 @@ class PreviewJobView(Endpoint):
         return serializers.outlook(seen)
 
 
-def _edit(call: Call, edit: JobEdit) -> ScheduleChange:
-    return edit_whole(
+def _edit(call: Call, edit: JobEdit) -> JobChange:
+    return services.edit_job(
         edit.job_id,
         edit.changes,
-        dependencies=edit.dependencies,
+        links=edit.dependencies,
         schedule=edit.schedule,
         app=call.app,
         user=call.user,

@@ -13,11 +13,14 @@ from jobs.serializers import (
     JobRefParams,
     JobRelation,
     JobRelationParams,
+    JobRun,
+    JobRunParams,
     JobTasks,
     JobTasksParams,
     RelationType,
     data,
 )
+from tasks_app import explain
 from tasks_app import selectors as task_selectors
 from tasks_app import serializers as task_serializers
 from tasks_app.serializers import data as task_data
@@ -56,6 +59,19 @@ class JobRelationView(Endpoint):
         is_up = params.relation is RelationType.UPSTREAM
         follow = selectors.upstreams_of if is_up else selectors.dependents_of
         return serializers.related(follow(call.app, job, depth=params.depth), now=call.now)
+
+
+class JobExplainView(Endpoint):
+    """/api/job/explain: why a due time of a job has run, waits, or has no task (D-70)."""
+
+    params = JobRunParams
+
+    def handle(self, call: Call, params: JobRun) -> task_data.Explanation:
+        job = selectors.job_of(call.app, params.job_id)
+        explain.refuse_instant(params.at, job, None, now=call.now)
+        task = task_selectors.owed_task_of(job, params.due_at)
+        gates = explain.explain(job, params.due_at, task, now=call.now, at=params.at)
+        return task_serializers.explained(job, params.due_at, task, gates, at=params.at)
 
 
 class JobTasksView(Endpoint):

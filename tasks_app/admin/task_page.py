@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from jobs.models import Job
 from logs_app.models import StreamKind
 from sentinel_project import clock
 from sentinel_project.admin_base import when
+from sentinel_project.errors import InvalidParameters
 from tasks_app import explain, selectors
 from tasks_app.admin.output import FIRST, Piece, piece_of
 from tasks_app.gates import Gate, GateState
@@ -31,6 +32,7 @@ class ShownGate:
     state: str
     name: str
     text: str
+    since: str = ""
     window: str = ""
     runs: str = ""
 
@@ -43,24 +45,46 @@ class Outputs:
     pieces: list[Piece]
 
 
-def page_of(task: Task, *, can_read: bool) -> dict[str, Any]:
-    """Return the parts of the page; output only for those who may view attempts."""
+def page_of(task: Task, *, can_read: bool, at: str = "") -> dict[str, Any]:
+    """Return the parts of the page; output only for those who may view attempts.
+
+    ``at``: the instant, ISO 8601 in UTC, for which the gates are asked; empty: now.
+    """
     now = clock.now()
+    try:
+        then, problem = _instant(at, task, now), ""
+    except InvalidParameters as refusal:
+        then, problem = None, str(refusal).removeprefix("at: ")
     attempts = selectors.attempts_of(task)[-_MAX_ATTEMPTS:]
     last = attempts[-1] if attempts and can_read else None
     return {
         "status": TaskStatus(task.status).name,
         "facts": _facts(task),
-        "gates": gates_of(task, now=now),
+        "gates": gates_of(task, now=now, at=then),
+        "at": at,
+        "then": None if then is None else when(then),
+        "at_problem": problem,
         "attempts": attempts,
         "history": timeline(task)[-_MAX_FACTS:],
         "outputs": _outputs(last) if last else None,
     }
 
 
-def gates_of(task: Task, *, now: datetime) -> list[ShownGate]:
+def _instant(text: str, task: Task, now: datetime) -> datetime | None:
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text[:40])
+    except ValueError as error:
+        raise InvalidParameters("at: it is no time; such as 2026-03-02 09:15:00") from error
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+    explain.refuse_instant(at, task.job, task, now=now)
+    return at
+
+
+def gates_of(task: Task, *, now: datetime, at: datetime | None = None) -> list[ShownGate]:
     """Return the ordered gates of explain, in words."""
-    gates = explain.explain(task.job, task.due_at, task, now=now)
+    gates = explain.explain(task.job, task.due_at, task, now=now, at=at)
     ids = [gate.name.partition(":")[2] for gate in gates]
     rows = Job.objects.filter(pk__in=[int(job_id) for job_id in ids if job_id])
     names = dict(rows.values_list("pk", "name"))
@@ -73,7 +97,9 @@ def _gate(gate: Gate, task: Task, names: dict[int, str]) -> ShownGate:
     span = ""
     if gate.window is not None:
         span = f"window {_local(gate.window.start, task)} to {_local(gate.window.end, task)}"
-    return ShownGate(_MARKS[gate.state], gate.state.value, name, gate.text, span, _runs(gate, task))
+    since = "" if gate.since is None else when(gate.since)
+    mark, state = _MARKS[gate.state], gate.state.value
+    return ShownGate(mark, state, name, gate.text, since, span, _runs(gate, task))
 
 
 def _runs(gate: Gate, task: Task) -> str:

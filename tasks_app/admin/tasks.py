@@ -100,7 +100,11 @@ class TaskAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "original": task,
             "verbs": _offered(task) if can_act else [],
-            **page_of(task, can_read=request.user.has_perm("tasks_app.view_attempt")),
+            **page_of(
+                task,
+                can_read=request.user.has_perm("tasks_app.view_attempt"),
+                at=request.GET.get("at", "").strip(),
+            ),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/sentinel/task.html", context)

@@ -11,10 +11,10 @@ from logs_app.models import StreamKind
 from sentinel_project.wire.envelope import Reply, ReplyCode
 from sentinel_project.wire.fields import to_millis
 from tasks_app.gates import Gate
-from tasks_app.models import Attempt, Batch, SystemState, Task
+from tasks_app.models import Attempt, SystemState, Task
 from tasks_app.selectors import Page
 from tasks_app.serializers import data
-from tasks_app.services import Rerun, TaskAnswer
+from tasks_app.services import Reran, Rerun, TaskAnswer
 from tasks_app.timeline import Fact
 
 _SHOWN_REFUSALS = 5
@@ -124,9 +124,13 @@ def _summary(refused: Sequence[TaskAnswer], asked: int) -> str:
     )
 
 
-def batch(made: Batch, task_ids: Sequence[int], *, cut_at: datetime | None) -> data.BatchData:
-    """Return a rerun that was made; ``cut_at``: its range went past now and ends there."""
-    return {"batchId": made.pk, "taskIds": list(task_ids), "cutTime": to_millis(cut_at)}
+def batch(made: Reran) -> data.BatchData:
+    """Return a rerun that was made."""
+    return {
+        "batchId": made.batch.pk,
+        "taskIds": made.task_ids,
+        "cutTime": to_millis(made.cut_at),
+    }
 
 
 def rerun_plan(plan: Rerun) -> data.RerunPlan:
@@ -143,13 +147,20 @@ def related(task_ids: Mapping[int, Sequence[int]]) -> data.RelatedTasks:
 
 
 def explained(
-    job: Job, due_at: datetime, task: Task | None, gates: Iterable[Gate]
+    job: Job,
+    due_at: datetime,
+    task: Task | None,
+    gates: Iterable[Gate],
+    *,
+    at: datetime | None,
 ) -> data.Explanation:
+    """Return an explanation; the task and its status are those of now."""
     return {
         "jobId": job.pk,
         "scheduleTime": to_millis(due_at),
         "taskId": None if task is None else task.pk,
         "status": None if task is None else task.status,
+        "at": to_millis(at),
         "gates": [_gate(gate) for gate in gates],
     }
 
@@ -161,6 +172,7 @@ def _gate(gate: Gate) -> data.GateData:
         "state": gate.state.value,
         "reason": gate.reason.value if gate.reason else None,
         "text": gate.text,
+        "since": to_millis(gate.since),
     }
     if gate.window is not None:
         answer["window"] = [to_millis(gate.window.start), to_millis(gate.window.end)]

@@ -121,6 +121,7 @@ class GateData(TypedDict):
     state: Annotated[str, GateState]
     reason: Annotated[str, Reason] | None
     text: str
+    since: Millis | None
     window: NotRequired[list[Millis]]
     expected: NotRequired[list[ExpectedRunData]]
     isCut: NotRequired[bool]
@@ -131,6 +132,7 @@ class Explanation(TypedDict):
     scheduleTime: Millis
     taskId: Id | None
     status: TaskStanding | None
+    at: Millis | None
     gates: list[GateData]
 
 

@@ -10,7 +10,14 @@ from typing import Any
 from rest_framework import serializers
 
 from jobs.serializers import MomentField, RelationType
-from sentinel_project.wire.fields import CodeField, FlagField, IdField, ListField, TextField
+from sentinel_project.wire.fields import (
+    CodeField,
+    FlagField,
+    IdField,
+    InstantField,
+    ListField,
+    TextField,
+)
 from sentinel_project.wire.params import Params
 from tasks_app.rules.states import TaskStatus
 
@@ -135,11 +142,12 @@ class TaskRelationParams(Params):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A run by its task, or by job and due time if it may have none."""
+    """A run by its task, or by job and due time if it may have none; ``at``: as it was then."""
 
     task_id: int | None = None
     job_id: int | None = None
     due_at: datetime | None = None
+    at: datetime | None = None
 
 
 class RunParams(Params):
@@ -152,6 +160,7 @@ class RunParams(Params):
     taskId = IdField(source="task_id", required=False)
     jobId = IdField(source="job_id", required=False)
     scheduleTime = MomentField(source="due_at", required=False)
+    at = InstantField(required=False)
 
     def to_internal_value(self, data: Any) -> Any:
         run: Run = super().to_internal_value(data)

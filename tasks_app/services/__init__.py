@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks_app.services.fills import fill_gaps
-from tasks_app.services.reruns import Rerun, plan_rerun, rerun
+from tasks_app.services.reruns import Reran, Rerun, plan_rerun, rerun
 from tasks_app.services.runs import run_now
 from tasks_app.services.system import set_system_paused
 from tasks_app.services.verbs import (
@@ -15,6 +15,7 @@ from tasks_app.services.verbs import (
 )
 
 __all__ = [
+    "Reran",
     "Rerun",
     "TaskAnswer",
     "fill_gaps",

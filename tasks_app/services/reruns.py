@@ -36,6 +36,15 @@ class Rerun:
         return len(self.slots)
 
 
+@dataclass(frozen=True, slots=True)
+class Reran:
+    """A rerun that was made: its task ids in due order; ``cut_at`` as in its plan."""
+
+    batch: Batch
+    task_ids: list[int]
+    cut_at: datetime | None
+
+
 def plan_rerun(
     job_ids: Sequence[int],
     start: datetime,
@@ -77,8 +86,8 @@ def rerun(
     user: str,
     now: datetime,
     with_dependents: bool = False,
-) -> tuple[Batch, list[int]]:
-    """Open the batch of ``plan_rerun`` and return it with its task ids in due order."""
+) -> Reran:
+    """Open the batch of ``plan_rerun``."""
     plan = plan_rerun(job_ids, start, end, app=app, now=now, with_dependents=with_dependents)
     list(Job.objects.select_for_update().filter(pk__in=plan.jobs).order_by("pk").values_list("pk"))
     batch = Batch.objects.create(created_at=now, user=user)
@@ -102,7 +111,7 @@ def rerun(
     for job in plan.jobs.values():
         audit.record("job.rerun", job, app=app, user=user, after={"batchId": batch.pk}, now=now)
     rows = Task.objects.filter(batch=batch).order_by("due_at", "job_id")
-    return batch, list(rows.values_list("pk", flat=True))
+    return Reran(batch, list(rows.values_list("pk", flat=True)), plan.cut_at)
 
 
 def _jobs(job_ids: Sequence[int], app: App) -> dict[int, Job]:

@@ -95,7 +95,8 @@ class Origins:
 
     def _former_texts(self) -> set[tuple[ExpressionKind, str]]:
         shown: list[dict[str, Any]] = []
-        for entry in self._entries("job.schedule"):
+        # "job.schedule" was what an edit of nothing but the schedule was called.
+        for entry in self._entries("job.edit", "job.schedule"):
             shown += (entry.before or {}).get("schedule", [])
         return {(ExpressionKind(row["kind"]), row["text"]) for row in shown}
 
@@ -103,9 +104,9 @@ class Origins:
         befores = (entry.before or {} for entry in self._entries("job.edit"))
         return {before["time_zone"] for before in befores if "time_zone" in before}
 
-    def _entries(self, action: str) -> list[AuditEntry]:
+    def _entries(self, *actions: str) -> list[AuditEntry]:
         rows = AuditEntry.objects.filter(object_type="job", object_id=self._facts.job.pk)
-        return list(rows.filter(action=action))
+        return list(rows.filter(action__in=actions))
 
 
 def _yields(schedule: Schedule, due_at: datetime) -> bool:

@@ -80,6 +80,7 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
         {"taskId": "DONE", "relationType": 2},
     ],
     "/api/task/explain": [{"taskId": "READY"}, {"jobId": "BOUND", "scheduleTime": "NEXT"}],
+    "/api/job/explain": [{"jobId": "BOUND", "scheduleTime": "NEXT"}],
     "/api/task/timeline": [{"taskId": "DONE"}],
     "/api/task/kill": [{"taskIds": ["READY"]}],
     "/api/task/retry": [{"taskIds": ["FAILED"]}, {"taskId": "FAILED"}],

@@ -333,3 +333,93 @@ def test_a_silly_status_is_refused_by_name(silly: Any, caller: Caller) -> None:
 @pytest.mark.parametrize("silly", [[], None, 1, [0], ["x"], [None]])
 def test_silly_job_ids_are_refused_by_name(silly: Any, caller: Caller) -> None:
     assert caller.post(STATUS, jobIds=silly, status=1).msg.startswith("jobIds")
+
+
+def test_all_parts_of_an_edit_are_judged_before_any_is_refused(caller: Caller) -> None:
+    job = submit(caller, "daily", "0 3 * * *")
+    row = job.expressions.get()
+    before = snapshot()
+
+    reply = caller.post(
+        EDIT,
+        jobId=job.pk,
+        workerGroupId=77,
+        dependencyList=[after(10**9)],
+        scheduleExpressionList=[
+            {"operatorMode": 2, "expressionId": row.pk, "expression": "0 0 30 2 *"}
+        ],
+    )
+
+    fields = (
+        "workerGroupId:",
+        f"dependencyList.preJobId: there is no job {10**9}",
+        "scheduleExpressionList.expression:",
+    )
+    assert all(field in reply.msg for field in fields), reply.msg
+    assert snapshot() == before
+
+
+def test_an_upstream_that_is_edited_and_dropped_at_once_is_refused(caller: Caller) -> None:
+    first = submit(caller, "first", "0 3 * * *")
+    job = submit(caller, "second", "0 5 * * *", dependencyList=[after(first.pk)])
+    before = snapshot()
+
+    links = [after(first.pk, "d(-1)", mode=2), after(first.pk, mode=3)]
+    reply = caller.post(LINKS, jobId=job.pk, dependencyList=links)
+
+    assert reply.msg == f"dependencyList.preJobId: {first.pk} is named twice"
+    assert snapshot() == before
+
+
+def test_one_edit_leaves_one_entry_in_the_audit_log_with_all_its_parts(caller: Caller) -> None:
+    first = submit(caller, "first", "0 3 * * *")
+    job = submit(caller, "second", "0 5 * * *")
+    AuditEntry.objects.all().delete()
+
+    caller.post(
+        EDIT,
+        jobId=job.pk,
+        priority=3,
+        dependencyList=[after(first.pk)],
+        scheduleExpressionList=[added("0 6 * * *")],
+    )
+
+    entry = AuditEntry.objects.get()
+    assert entry.before == {
+        "priority": 1,
+        "dependencies": [],
+        "schedule": [{"id": job.expressions.first().pk, "kind": 1, "text": "0 5 * * *"}],  # type: ignore[union-attr]
+    }
+    assert set(entry.after or {}) == {"priority", "dependencies", "schedule"}
+
+
+def test_a_new_zone_and_a_new_expression_are_read_together(caller: Caller) -> None:
+    """The expression means the zone that the job is to have."""
+    job = submit(caller, "daily", "0 3 * * *")
+    row = job.expressions.get()
+
+    caller.post(
+        EDIT,
+        jobId=job.pk,
+        timeZone="UTC",
+        scheduleExpressionList=[
+            {"operatorMode": 2, "expressionId": row.pk, "expression": "0 9 * * *"}
+        ],
+    )
+
+    row.refresh_from_db()
+    assert row.next_due_at is not None
+    assert (row.next_due_at.hour, row.next_due_at > clock.now()) == (9, True)
+
+
+def test_a_job_is_shared_and_unshared_by_a_field_of_its_definition(caller: Caller) -> None:
+    job = submit(caller, "daily", isShared=True)
+
+    shared = definition(caller, job)["isShared"]
+    caller.post(EDIT, jobId=job.pk, isShared=False)
+
+    assert (shared, definition(caller, job)["isShared"]) == (True, False)
+
+
+def test_a_job_is_not_shared_unless_it_says_so(caller: Caller) -> None:
+    assert definition(caller, submit(caller, "daily"))["isShared"] is False

@@ -151,13 +151,13 @@ def test_dependents_are_found_level_by_level(caller: Caller) -> None:
 def test_relations_end_where_another_apps_jobs_begin(
     caller: Caller, other: Caller, admin_caller: Caller
 ) -> None:
-    """A shared upstream is named, as one's own definition names it, and tells nothing more."""
+    """A shared upstream tells its status, and is not looked behind."""
     root = submit(other, "root", "0 1 * * *")
     shared = submit(other, "shared", "0 2 * * *", dependencyList=[after(root.pk)])
     Job.objects.filter(pk=shared.pk).update(is_shared=True)
     mine = submit(caller, "mine", dependencyList=[after(shared.pk)])
 
-    assert related(caller, mine, 1, 10) == [(shared.pk, None, 1, 1, "cd")]
+    assert related(caller, mine, 1, 10) == [(shared.pk, 1, 1, 1, "cd")]
     assert related(other, shared, 2, 10) == []
     assert related(admin_caller, mine, 1, 10) == [
         (shared.pk, 1, 1, 1, "cd"),

@@ -17,6 +17,7 @@ from tests.builders import make_job, make_task
 from tests.caller import Caller
 
 RELATION, EXPLAIN, TIMELINE = "/api/task/queryRelation", "/api/task/explain", "/api/task/timeline"
+EXPLAIN_JOB = "/api/job/explain"
 
 
 def related(caller: Caller, task: Task, kind: int) -> dict[int, list[int]]:
@@ -320,3 +321,64 @@ def test_the_timeline_shows_the_ring_of_a_task_that_nobody_has_taken_yet(caller:
 
     assert [fact[0] for fact in facts(caller, task)] == ["opened", "released", "rung"]
     assert "offered to the group default" in texts(caller, task)
+
+
+# -- explain, at an earlier instant ----------------------------------------------------------------
+
+
+def test_explain_answers_for_an_earlier_instant(caller: Caller) -> None:
+    job = submit(caller, "daily", "0 3 * * *")
+    Job.objects.filter(pk=job.pk).update(created_at=slot_in(-9))
+    task = make_task(job=job, due_at=slot_in(-1), opened_at=slot_in(-1))
+    engine.run(fresh(task), now=slot_in(-1, 5))
+    earlier = millis(slot_in(-1, 4))
+
+    told = caller.post(EXPLAIN, taskId=task.pk, at=earlier).data
+
+    assert (told["at"], told["taskId"]) == (earlier, task.pk)
+    (gate,) = (gate for gate in told["gates"] if gate["state"] == "blocking")
+    assert (gate["gate"], gate["since"]) == ("dispatched", millis(slot_in(-1)))
+    assert caller.post(EXPLAIN, taskId=task.pk).data["at"] is None
+
+
+@pytest.mark.parametrize("path", [EXPLAIN, EXPLAIN_JOB])
+def test_an_instant_in_the_future_or_before_the_job_is_refused(path: str, caller: Caller) -> None:
+    job = submit(caller, "daily", "0 3 * * *")
+    words = {"jobId": job.pk, "scheduleTime": millis(slot_in(1))}
+
+    future = caller.post(path, **words, at=millis(slot_in(1)))
+    before = caller.post(path, **words, at=millis(slot_in(-3)))
+
+    assert future.msg.startswith("at: it lies in the future")
+    assert before.msg.startswith(f"at: job {job.pk} was submitted later")
+
+
+@pytest.mark.parametrize("silly", [-1, "x", 1.5, True, None, [1], 2**63])
+def test_a_silly_instant_is_refused_by_name(silly: Any, caller: Caller) -> None:
+    task = make_task(job__app=caller.app)
+
+    assert caller.post(EXPLAIN, taskId=task.pk, at=silly).msg.startswith("at must be epoch")
+
+
+def test_a_task_is_not_explained_before_it_was_open_but_its_due_time_is(caller: Caller) -> None:
+    job = submit(caller, "daily", "0 3 * * *")
+    Job.objects.filter(pk=job.pk).update(created_at=slot_in(-9))
+    task = make_task(job=job, due_at=slot_in(-1), opened_at=slot_in(-1))
+    earlier = millis(slot_in(-2))
+
+    by_id = caller.post(EXPLAIN, taskId=task.pk, at=earlier)
+    words = {"jobId": job.pk, "scheduleTime": millis(slot_in(-1))}
+    by_due = caller.post(EXPLAIN_JOB, **words, at=earlier)
+
+    assert by_id.msg.startswith(f"at: task {task.pk} was opened later")
+    assert gates(by_due)["opened"] == "blocking"
+
+
+@pytest.mark.parametrize("words", [{}, {"jobId": 1}, {"scheduleTime": 1}], ids=str)
+def test_a_job_is_explained_for_a_due_time(words: dict[str, Any], caller: Caller) -> None:
+    missing = {"jobId", "scheduleTime"} - set(words)
+
+    reply = caller.post(EXPLAIN_JOB, **words)
+
+    assert all(f"{name} is missing" in reply.msg for name in missing)
+    assert reply.code == 1

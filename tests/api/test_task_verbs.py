@@ -238,6 +238,16 @@ def test_the_system_is_paused_and_resumed(admin_caller: Caller) -> None:
         )
 
 
+def test_a_pause_is_audited_and_the_same_again_is_none(admin_caller: Caller) -> None:
+    """D-85."""
+    for status in (2, 2):
+        admin_caller.post(SET_SYSTEM, status=status)
+
+    entry = AuditEntry.objects.get(action="system.pause")
+    assert (entry.app, entry.user) == (admin_caller.app, "ann")
+    assert (entry.before, entry.after) == ({"is_paused": False}, {"is_paused": True})
+
+
 @pytest.mark.parametrize("silly", [0, 3, None, "x", True])
 def test_a_silly_system_status_is_refused_by_name(silly: Any, admin_caller: Caller) -> None:
     reply = admin_caller.post(SET_SYSTEM, status=silly)

@@ -96,6 +96,14 @@ def not_opened(app: App) -> Subject:
     return submit(app, "job", now=START, schedule=DAILY), DUE, SOON
 
 
+def not_named(app: App) -> Subject:
+    """A run of a job without a schedule, whose upstream's run has not ended."""
+    upstream = submit(app, "upstream", now=START, schedule=DAILY)
+    job = submit(app, "job", now=START, dependencies=(after(upstream, ""),))
+    tick(DUE)
+    return job, DUE, SOON
+
+
 def not_opened_in_a_paused_system(app: App) -> Subject:
     services.set_system_paused(True, app=app, user=ANN, now=START)
     return opened(app), DUE, SOON

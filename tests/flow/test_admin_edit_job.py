@@ -64,12 +64,20 @@ def test_an_edit_to_what_is_already_so_leaves_no_trace() -> None:
     assert not AuditEntry.objects.filter(action="job.edit").exists()
 
 
-@pytest.mark.parametrize("name", ["status", "is_one_off", "app_name", "floor_at"])
-def test_status_owner_and_kind_are_not_edited(name: str) -> None:
+@pytest.mark.parametrize("name", ["status", "is_one_off", "floor_at"])
+def test_status_and_kind_are_not_edited(name: str) -> None:
     job = submitted()
 
     with pytest.raises(InvalidParameters, match=f"{name}: it cannot be edited"):
         edit_job(job.pk, {name: 1}, app=job.app, user="bob", now=LATER)
+
+
+def test_the_owner_of_a_job_stays_whose_it_is() -> None:
+    job = submitted()
+
+    edited(job, app_name=job.app.name)
+    with pytest.raises(InvalidParameters, match=r"appName: the job is .*, and stays it"):
+        edited(job, app_name="other")
 
 
 def test_an_edit_is_judged_like_a_submission_and_refused_whole() -> None:

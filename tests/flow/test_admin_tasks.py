@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from jobs.models import AuditEntry
 from logs_app.models import StreamKind
 from tasks_app.models import SystemState, Task
 from tasks_app.rules.states import TaskStatus
-from tests.builders import make_job, make_output, make_task
+from tests import engine
+from tests.builders import NOW, make_job, make_output, make_task
 from tests.flow.admin_desk import staff, superuser
 
 pytestmark = pytest.mark.django_db
@@ -226,3 +228,44 @@ def test_output_is_for_those_who_may_view_attempts() -> None:
 
     assert "secret" not in page.content.decode()
     assert viewer.get(f"/admin/tasks_app/attempt/{attempt.pk}/output/").status_code == 403
+
+
+def test_the_page_tells_how_a_task_stood_at_an_earlier_instant(desk: Client) -> None:
+    task = make_task(due_at=NOW)
+    later = NOW + timedelta(hours=2)
+    engine.run(Task.objects.select_related("job__app").get(pk=task.pk), now=later)
+    page = f"{TASKS}{task.pk}/change/"
+
+    then = desk.get(page, {"at": "2026-03-04T02:00"}).content.decode()
+    now = desk.get(page).content.decode()
+
+    assert "How it stood at 2026-03-04 02:00:00 UTC" in then
+    assert "it queued for a free slot" in then
+    assert "blocking" not in now
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ("noon", "it is no time"),
+        ("2099-01-01T00:00", "it lies in the future"),
+        ("2020-01-01T00:00", "was submitted later"),
+    ],
+)
+def test_a_silly_instant_is_told_in_its_place(desk: Client, when: str, said: str) -> None:
+    task = make_task()
+
+    page = desk.get(f"{TASKS}{task.pk}/change/", {"at": when}).content.decode()
+
+    assert said in page
+    assert "Why it is where it is" in page
+
+
+def test_the_history_shows_what_happened_with_its_author(desk: Client) -> None:
+    task = make_task(TaskStatus.WAITING)
+    desk.post(f"{TASKS}{task.pk}/act/", {"verb": "kill"})
+
+    page = desk.get(f"{TASKS}{task.pk}/change/")
+
+    told = [(fact.what.value, fact.user) for fact in page.context["history"]]
+    assert told == [("opened", ""), ("kill", "olga"), ("ended", "")]

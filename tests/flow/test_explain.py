@@ -60,6 +60,7 @@ WHYS: list[tuple[Callable[[App], Subject], str, Reason, str]] = [
     (held_runs.marked_to_be_skipped, "opened", R.SKIPPED_BY_USER, "operator"),
     (held_runs.not_due, "opened", R.NOT_DUE, "has not come"),
     (held_runs.not_opened, "opened", R.NOT_OPENED, "beat"),
+    (held_runs.not_named, "opened", R.NOT_OPENED, "opens when a run of job"),
     (held_runs.not_opened_in_a_paused_system, "opened", R.SYSTEM_PAUSED, "resume it"),
     (held_runs.upstream_is_not_done, "dependency", R.UPSTREAM_NOT_DONE, "READY"),
     (

@@ -93,3 +93,37 @@ def test_a_silly_due_time_is_refused(app: App) -> None:
 
     with pytest.raises(CommandError, match="DUE 'noon' is no time"):
         printed(str(job.pk), "noon")
+
+
+def test_a_run_is_explained_as_it_was(app: App) -> None:
+    job = engine.submit(app, "job", now=at("2"), schedule=(cron("0 5 * * *"),))
+    task = make_task(job=job, due_at=at("3 5:0"), opened_at=at("3 5:0"))
+    engine.run(task, now=at("3 7:0"))
+
+    told = explained(str(task.pk), "--at", "2026-03-03T06:00:00")
+    lines = printed(str(task.pk), "--at", "2026-03-03T06:00:00", "--pretty").splitlines()
+
+    (gate,) = (gate for gate in told["gates"] if gate["state"] == "blocking")
+    assert (told["at"], gate["gate"]) == ("2026-03-03T06:00:00+08:00", "dispatched")
+    assert gate["since"] == "2026-03-03T05:00:00+08:00"
+    assert lines[0].endswith("SUCCESS, as it was at 2026-03-03T06:00:00+08:00")
+    assert any(line.endswith("since 2026-03-03T05:00:00+08:00") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ("2026-03-03T04:00:00", "--at: task .* was opened later"),
+        ("2026-03-01T04:00:00", "--at: job .* was submitted later"),
+        ("2099-03-01T04:00:00", "--at: it lies in the future"),
+        ("yesterday", "--at 'yesterday' is no time"),
+    ],
+)
+def test_a_silly_instant_is_refused(app: App, when: str, said: str) -> None:
+    job = engine.submit(app, "job", now=at("2"), schedule=(cron("0 5 * * *"),))
+    task = make_task(job=job, due_at=at("3 5:0"), opened_at=at("3 5:0"))
+
+    with pytest.raises(CommandError, match=said) as refused:
+        printed(str(task.pk), "--at", when)
+
+    assert refused.value.returncode == 2

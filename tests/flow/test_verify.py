@@ -187,7 +187,7 @@ def test_what_a_deleted_expression_opened_is_explained_by_the_audit_log(
     set_schedule(hourly.pk, edits, app=app, user=ANN, now=NOW)
     assert shown(verify(now=NOW)) == []
 
-    AuditEntry.objects.filter(action="job.schedule").delete()
+    AuditEntry.objects.filter(action="job.edit").delete()
 
     assert len(verify(now=NOW).unexplained) == 24
 
