@@ -3,7 +3,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check fix lock bench clean install install-dev
+.PHONY: help up test check fix lock bench fuzz clean install install-dev
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ lock: ## resolve the dependencies anew and write both lock files (needs uv)
 
 bench: install-dev ## measure: throughput and latency
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+fuzz: install-dev ## attack the API with tens of thousands of requests made from its schema
+	FUZZ_CASES=400 $(BIN)/pytest tests/api/test_fuzz.py -n auto
 
 clean: ## remove caches; data in run/ stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

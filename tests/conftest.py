@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from datetime import datetime
 
 import pytest
@@ -11,6 +12,17 @@ from hypothesis import settings as hypothesis_settings
 
 from tests.builders import NOW, make_app
 from tests.caller import Caller
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much tests did that count: how many requests a fuzz sent, and how many were done."""
+    totals: Counter[str] = Counter()
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            totals.update(dict(report.user_properties))
+    for name, total in totals.items():
+        terminalreporter.write_line(f"{name}: {total}")
+
 
 # ci is the same every time, dev looks somewhere else with every run, thorough looks for long.
 hypothesis_settings.register_profile(
