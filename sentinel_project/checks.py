@@ -7,6 +7,7 @@ Errors (sentinel.E…) stop every process at its start; warnings that only matte
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
 from collections.abc import Iterator, Sequence
 from typing import Any
 from zoneinfo import available_timezones
@@ -22,7 +23,7 @@ from tasks_app.rules.timing import Lease
 @checks.register(checks.Tags.compatibility)
 def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[checks.CheckMessage]:
     """Return what no process may start with."""
-    return [*_lease(), *_limits(), *_places(), *_driver()]
+    return [*_lease(), *_limits(), *_places(), *_networks(), *_driver()]
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -66,6 +67,18 @@ def _places() -> Iterator[checks.CheckMessage]:
             hint="List the ids of worker groups, separated by commas; 1 is the default group.",
             id="sentinel.E004",
         )
+
+
+def _networks() -> Iterator[checks.CheckMessage]:
+    for network in settings.SENTINEL_METRICS_ALLOW:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            yield checks.Error(
+                f"SENTINEL_METRICS_ALLOW: {network!r} is no address and no network.",
+                hint="List them separated by commas, such as 127.0.0.1,10.1.0.0/16.",
+                id="sentinel.E008",
+            )
 
 
 def _driver() -> Iterator[checks.CheckMessage]:

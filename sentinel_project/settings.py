@@ -203,6 +203,9 @@ SENTINEL_STREAM_CAP = env.number("SENTINEL_STREAM_CAP", 64 * 1024 * 1024)
 SENTINEL_LIMITS = env.text("SENTINEL_LIMITS")
 SENTINEL_WORK_DIR = env.directory("SENTINEL_WORK_DIR", RUN_DIR / "work")
 SENTINEL_WORKER_GROUPS = [int(group) for group in env.words("SENTINEL_WORKER_GROUPS", ("1",))]
+# Who may read /metrics: addresses or networks, and whoever holds the token if there is one.
+SENTINEL_METRICS_ALLOW = env.words("SENTINEL_METRICS_ALLOW", ("127.0.0.1", "::1"))
+SENTINEL_METRICS_TOKEN = env.text("SENTINEL_METRICS_TOKEN")
 SENTINEL_ALLOW_ROOT = env.flag("SENTINEL_ALLOW_ROOT")
 # How long a stopping worker lets its runs go on before it hands them back.
 SENTINEL_DRAIN = timedelta(seconds=env.number("SENTINEL_DRAIN", 30))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from sentinel_project import health
+from sentinel_project import health, metrics
 from sentinel_project.wire.pages import DocsView, SchemaView
 from sentinel_project.wire.view import NoSuchEndpoint
 
@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
     path("api/", include("jobs.urls")),
     path("api/", include("tasks_app.urls")),
     path("api/", include("logs_app.urls")),

@@ -164,6 +164,7 @@ class Attempt(models.Model):
             models.Index(
                 fields=["worker"], condition=Q(status__in=_LIVE), name="attempt_of_worker"
             ),
+            models.Index(fields=["ended_at"], condition=Q(status="LOST"), name="attempt_lost"),
         ]
 
     def __str__(self) -> str:

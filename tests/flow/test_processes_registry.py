@@ -136,6 +136,7 @@ def test_healthz_says_ok_whatever_is_ill(client: Client) -> None:
 
 @pytest.mark.django_db
 def test_readyz_names_what_is_missing(client: Client) -> None:
+    health.KEPT.forget()
     reply = client.get("/readyz")
 
     assert reply.status_code == 503
@@ -160,6 +161,7 @@ def test_every_trouble_comes_with_a_way_to_mend_it(now: datetime) -> None:
         ("CELERY_BROKER_URL", "kafka://localhost", "sentinel.E002"),
         ("SENTINEL_TIME_ZONE", "Mars/Olympus", "sentinel.E003"),
         ("SENTINEL_WORKER_GROUPS", [], "sentinel.E004"),
+        ("SENTINEL_METRICS_ALLOW", ["here"], "sentinel.E008"),
     ],
 )
 def test_a_wrong_setting_is_an_error_with_an_id(setting: str, value: object, check_id: str) -> None:
