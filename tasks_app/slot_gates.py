@@ -40,7 +40,9 @@ def slot_gate(job: Job, due_at: datetime, expectations: Expectations, *, now: da
     instant = Window(due_at, due_at + timedelta(microseconds=1))
     if any(run.due_at == due_at for run in expectations.runs(job.pk, instant)):
         return Gate(name="slot")
-    text = f"no expression of job {job.pk} yields this due time, or it lies before the job's floor"
+    is_named = expectations.facts(job.pk).is_named
+    source = "run of its upstreams names" if is_named else f"expression of job {job.pk} yields"
+    text = f"no {source} this due time, or it lies before the job's floor"
     return blocked("slot", Reason.NOT_A_SLOT, text)
 
 

@@ -29,7 +29,9 @@
   const show = (box, answer) => {
     box.replaceChildren();
     if (!answer.valid) {
-      box.append(element("p", answer.msg, "sn-wrong"));
+      // The form that came back with errors says it at the field already.
+      const said = box.closest("td")?.innerText.includes(answer.msg);
+      if (!said) box.append(element("p", answer.msg, "sn-wrong"));
       return;
     }
     box.append(element("p", answer.sentence, "sn-sentence"));
