@@ -125,9 +125,9 @@ def _on_its_way(stood: Standing, at: datetime) -> Gate:
 
 def system_gate(at: datetime) -> Gate:
     """Tell whether the whole system was paused then, and since when."""
-    rows = AuditEntry.objects.filter(action="system.pause")
-    later = rows.filter(at__gt=at).order_by("at", "pk").first()
     state = SystemState.objects.get(pk=1)
+    rows = AuditEntry.objects.filter(object_type="systemstate", object_id=state.pk)
+    later = rows.filter(at__gt=at).order_by("at", "pk").first()
     if later is not None:
         is_paused = not (later.after or {}).get("is_paused")
     else:

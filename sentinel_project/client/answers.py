@@ -136,10 +136,13 @@ class Preview(TypedDict):
 
 
 class Explanation(TypedDict):
+    """The gates of a run in order; ``at`` None: as it is now."""
+
     jobId: int
     scheduleTime: int
     taskId: int | None
     status: int | None
+    at: int | None
     gates: list[dict[str, Any]]
 
 

@@ -203,9 +203,15 @@ def test_a_task_tells_its_attempts_gates_and_history(sentinel: Sentinel, service
     due = int(task.due_at.timestamp() * 1000)
 
     assert "ATTEMPT" in sentinel("status", task.pk).stdout
-    assert table(sentinel("explain", task.pk).stdout)[0] == ["GATE", "STATE", "REASON", "TEXT"]
+    assert table(sentinel("explain", task.pk).stdout)[0] == [
+        "GATE",
+        "STATE",
+        "SINCE",
+        "REASON",
+        "TEXT",
+    ]
     assert "opened" in sentinel("timeline", task.pk).stdout
-    by_time = sentinel("explain", "--job", job.name, "--at", due, "-o", "json")
+    by_time = sentinel("explain", "--job", job.name, "--due", due, "-o", "json")
     assert json.loads(by_time.stdout)["taskId"] == task.pk
     assert sentinel("explain", "--job", job.name).returncode == ExitCode.USAGE
 

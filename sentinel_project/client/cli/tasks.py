@@ -102,25 +102,32 @@ def force(
 def explain(
     ctx: typer.Context,
     task: Annotated[int | None, typer.Argument(metavar="[TASK]", min=1)] = None,
-    job: Annotated[str, typer.Option("--job", help="A job, with --at, in place of a task.")] = "",
-    at: Annotated[str, typer.Option("--at", help="A due time of the job.")] = "",
+    job: Annotated[str, typer.Option("--job", help="A job, with --due, in place of a task.")] = "",
+    due: Annotated[str, typer.Option("--due", help="A due time of the job.")] = "",
+    at: Annotated[str, typer.Option("--at", help="As it was at an earlier instant.")] = "",
     form: Output = Format.TABLE,
 ) -> None:
     """Say gate by gate what a run has passed, and what holds it."""
     desk = desk_of(ctx)
-    if (task is None) == (not job) or bool(job) != bool(at):
-        raise typer.BadParameter("name either a TASK, or --job and --at")
+    if (task is None) == (not job) or bool(job) != bool(due):
+        raise typer.BadParameter("name either a TASK, or --job and --due")
     run = (
-        {"taskId": task} if task else {"jobId": desk.job_id(job), "scheduleTime": words.millis(at)}
+        {"taskId": task} if task else {"jobId": desk.job_id(job), "scheduleTime": words.millis(due)}
     )
-    found = desk.client.explain(**run)
+    found = desk.client.explain(**run, **({"at": words.millis(at)} if at else {}))
     output.show(
         found,
         form,
         lambda: output.show_table(
-            ("GATE", "STATE", "REASON", "TEXT"),
+            ("GATE", "STATE", "SINCE", "REASON", "TEXT"),
             [
-                (each["gate"], each["state"], each["reason"], each["text"])
+                (
+                    each["gate"],
+                    each["state"],
+                    words.local(each["since"]),
+                    each["reason"],
+                    each["text"],
+                )
                 for each in found["gates"]
             ],
         ),

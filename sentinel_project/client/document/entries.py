@@ -26,6 +26,7 @@ DEFAULTS: Mapping[str, Any] = {
     "failedAttempts": 0,
     "failedInterval": 3,
     "isSerial": False,
+    "isShared": False,
     "misfirePolicy": "all",
     "timeout": 0,
     "callbackUrl": "",
