@@ -26,9 +26,9 @@ from jobs.models import WorkerGroup
 from sentinel_project import clock
 from sentinel_project.kept import Kept
 from sentinel_project.wire.address import address_of
-from tasks_app import schedulers, workers
+from tasks_app import schedulers, selectors, workers
 from tasks_app.models import Attempt, Event, Scheduler, Task
-from tasks_app.rules.states import FINAL, AttemptStatus, Finder, TaskKind, TaskStatus
+from tasks_app.rules.states import FINAL, AttemptStatus, TaskKind, TaskStatus
 
 logger = logging.getLogger(__name__)
 
@@ -164,13 +164,11 @@ def _events(now: datetime) -> Iterator[GaugeMetricFamily]:
     yield _gauge(
         "events_oldest_age_seconds", "Age of the oldest of them", _age(found["oldest"], now)
     )
-    done = Event.objects.filter(processed_at__gt=now - RECENT, processed_at__lte=now)
-    finders = dict.fromkeys((finder.value for finder in Finder), 0)
     yield _labelled(
         "events_processed",
-        "Events carried on in the last 5 minutes, by whoever ended the task or by beat's pass",
+        "Ends of tasks carried on in the last 5 minutes, by whoever ended them or by beat's pass",
         ("by",),
-        finders | {by: count for by, count in _counted(done, "processed_by") if by},
+        {by.value: count for by, count in selectors.ends_carried_on(now - RECENT).items()},
     )
 
 

@@ -24,8 +24,9 @@ from tasks_app.models import SystemState, Task
 from tasks_app.rules.states import FINAL, Reason, TaskKind, TaskStatus
 from tasks_app.standing import Standing
 
-#: Runs listed of one window.
+#: Runs listed of one window, and looked up as they were for one answer.
 MAX_SHOWN = 200
+_MAX_LOOKED_UP = 400
 #: The gates behind the dependencies, in order.
 BEHIND = ("serial", "expiry", "system", "app_limit", "workers", "dispatched", "claimed")
 
@@ -145,17 +146,19 @@ def _dependencies(job: Job, task: Task, at: datetime) -> Iterator[Gate]:
     if task.kind in {TaskKind.RERUN, TaskKind.MANUAL}:
         return
     expectations = Expectations(is_reading=True)
+    left = _MAX_LOOKED_UP
     for upstream in history.dependencies_at(job, at):
         source = history.job_at(expectations.facts(upstream.job_id).job, at)
         if replace(expectations.facts(upstream.job_id), job=source).counts:
             span = window(upstream.offset, task.due_at, job.zone)
             expected, has_more = first_runs(expectations, upstream.job_id, span, MAX_SHOWN)
-            runs = list(_as_of(expected, upstream, at))
+            runs = list(_as_of(expected[:left], upstream, at))
+            left -= len(runs)
             yield Gate(
                 name=f"dependency:{upstream.job_id}",
                 window=span,
                 expected=tuple(closed(runs) if selectors.is_closed_to(job, source) else runs),
-                has_more=has_more,
+                has_more=has_more or len(runs) < len(expected),
             )
 
 

@@ -21,7 +21,7 @@ from tasks_app import schedulers, workers
 from tasks_app.models import Event
 from tasks_app.rules.states import AttemptStatus, Finder, Reason, TaskStatus
 from tasks_app.workers import Registration
-from tests.builders import make_attempt, make_job, make_task
+from tests.builders import make_attempt, make_task
 
 pytestmark = pytest.mark.django_db
 
@@ -50,8 +50,9 @@ def scrape(client: Client) -> Values:
 
 
 def make_event(now: datetime, processed: datetime | None = None, by: str = "") -> None:
-    job = make_job()
-    Event.objects.create(job=job, created_at=now, processed_at=processed, processed_by=by)
+    words = {"created_at": now, "processed_at": processed, "processed_by": by}
+    task = make_task(TaskStatus.SUCCESS)
+    Event.objects.create(job=task.job, task=task, **words)
 
 
 def make_worker(now: datetime, *groups: int, slots: int) -> None:
