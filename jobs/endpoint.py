@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from rest_framework.request import Request
 from jobs import audit, replays
 from jobs.models import App
 from sentinel_project import clock
-from sentinel_project.errors import InvalidParameters, Refused
+from sentinel_project.errors import Refused
 from sentinel_project.wire import jsontext, token
 from sentinel_project.wire.address import address_of
 from sentinel_project.wire.envelope import Envelope, Reply
@@ -67,13 +68,9 @@ class Mutation(Endpoint):
 
     def perform(self, call: Call, unwrapped: Envelope, *, endpoint: str) -> Reply[Any]:
         decoded = unwrapped.decoded()
-        request_id = decoded.pop(REQUEST_ID, None)
-        if request_id is not None and not _is_request_id(request_id):
-            raise InvalidParameters(
-                f"{REQUEST_ID} must be text of 1 to {_MAX_REQUEST_ID} characters, "
-                f"not {jsontext.shown(request_id)}"
-            )
-        params = self.params.read(decoded)
+        request_id = decoded.get(REQUEST_ID)
+        params = self.params.read(decoded, found=_request_id_problems(request_id))
+        decoded.pop(REQUEST_ID, None)
         asked = replays.digest_of(jsontext.canonical(decoded))
         key = _key(request_id, unwrapped, asked)
         if not key:
@@ -83,8 +80,11 @@ class Mutation(Endpoint):
         return replays.answer_once(request, lambda: self.reply_to(call, params), now=call.now)
 
 
-def _is_request_id(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value.strip()) <= len(value) <= _MAX_REQUEST_ID
+def _request_id_problems(value: object) -> Iterator[str]:
+    is_text = isinstance(value, str) and 0 < len(value.strip()) <= len(value) <= _MAX_REQUEST_ID
+    if value is not None and not is_text:
+        accepted = f"text of 1 to {_MAX_REQUEST_ID} characters"
+        yield f"{REQUEST_ID} must be {accepted}, not {jsontext.shown(value)}"
 
 
 def _key(request_id: object, unwrapped: Envelope, asked: str) -> str:

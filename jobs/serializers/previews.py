@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,10 +45,15 @@ class PreviewJobParams(SubmitJobParams):
         return (cls, _PreviewEditParams)
 
     @classmethod
-    def read(cls, data: Mapping[str, object]) -> Any:
-        if cls is PreviewJobParams and data.get("jobId") not in {None, 0, "0"}:
-            return _PreviewEditParams.read(data)
-        return super().read(data)
+    def read(cls, data: Mapping[str, object], *, found: Iterable[str] = ()) -> Any:
+        if cls is PreviewJobParams and _names_a_job(data.get("jobId")):
+            return _PreviewEditParams.read(data, found=found)
+        return super().read(data, found=found)
+
+
+def _names_a_job(job_id: object) -> bool:
+    """What a stranger sends need not be hashable, so that not everything is looked for in a set."""
+    return isinstance(job_id, int | str) and job_id not in {0, "0"}
 
 
 class _PreviewEditParams(EditJobParams):

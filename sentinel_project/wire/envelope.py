@@ -46,7 +46,7 @@ class Envelope:
     parameters: str | dict[str, object]
 
     def decoded(self) -> dict[str, object]:
-        """Return ``parameters`` as an object in which every value can be stored."""
+        """Return ``parameters`` as an object; what in it cannot be used is the reader's to name."""
         value: object = self.parameters
         if isinstance(value, str):
             value = jsontext.parse(value, name="parameters")
@@ -54,8 +54,6 @@ class Envelope:
             raise InvalidParameters(
                 f"parameters must be a JSON object, not {jsontext.shown(value)}"
             )
-        if problems := jsontext.problems_of(value):
-            raise InvalidParameters.of(problems)
         return value
 
 

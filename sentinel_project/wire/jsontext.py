@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from sentinel_project.errors import InvalidParameters
 
@@ -25,10 +25,14 @@ class _Unusable:
     why: str
 
 
+#: Stands for a whole value of which it was told what is wrong: no field takes it.
+UNUSABLE: object = _Unusable("cannot be used")
+
+
 def parse(text: str, *, name: str) -> object:
     """Return the value of ``text``; not JSON is refused. ``name`` is the field it came in.
 
-    The value is usable only if ``problems_of`` finds nothing.
+    The value is usable only where ``problems_of`` finds nothing.
     """
     try:
         value: object = _DECODER.decode(text)
@@ -41,9 +45,21 @@ def parse(text: str, *, name: str) -> object:
     return value
 
 
-def problems_of(value: object, *, name: str = "", max_depth: int = MAX_DEPTH) -> list[str]:
+def problems_of(value: object, *, name: str = "") -> list[str]:
     """Return what in ``value`` cannot be stored, each with its path below ``name``."""
-    return list(islice(_walk(value, name, max_depth), _MAX_PROBLEMS))
+    return list(islice(_walk(value, name), _MAX_PROBLEMS))
+
+
+def problems_by_name(value: Mapping[str, object]) -> dict[str, list[str]]:
+    """Return what below each of the names of a whole request cannot be stored, the first twenty."""
+    found: dict[str, list[str]] = {}
+    left = _MAX_PROBLEMS
+    for name, item in value.items():
+        walk = chain(_bad_keys("", {name: None}), _walk(item, _printable(name[:_SHOWN]), depth=2))
+        if problems := list(islice(walk, left)):
+            found[name] = problems
+            left -= len(problems)
+    return found
 
 
 def dumps(value: object) -> str:
@@ -61,14 +77,14 @@ def shown(value: object) -> str:
     return _printable(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
 
 
-def _walk(value: object, name: str, max_depth: int) -> Iterator[str]:
+def _walk(value: object, name: str, depth: int = 1) -> Iterator[str]:
     """Look at everything without recursion, in the order of the text."""
-    stack: list[tuple[str, object, int]] = [(name, value, 1)]
+    stack: list[tuple[str, object, int]] = [(name, value, depth)]
     while stack:
         path, item, depth = stack.pop()
         if isinstance(item, dict | list):
-            if depth > max_depth:
-                yield _too_deep(path, max_depth)
+            if depth > MAX_DEPTH:
+                yield _too_deep(path)
                 continue
             yield from _bad_keys(path, item)
             stack.extend(reversed([(*child, depth + 1) for child in _children(path, item)]))
@@ -106,8 +122,8 @@ def _printable(text: str) -> str:
     return _UNSTORABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _too_deep(path: str, max_depth: int = MAX_DEPTH) -> str:
-    return f"{path or 'the value'} is nested deeper than the {max_depth} levels accepted"
+def _too_deep(path: str) -> str:
+    return f"{path or 'the value'} is nested deeper than the {MAX_DEPTH} levels accepted"
 
 
 def _integer(text: str) -> int | _Unusable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from sentinel_project.wire import fields, jsontext
 #: Any call may carry it; only mutating endpoints look at it (W-13).
 REQUEST_ID = "requestId"
 _MAX_UNKNOWN = 20
+_MAX_PROBLEMS = 100
 
 
 class Given(dict[str, Any]):
@@ -35,11 +36,23 @@ class Params(serializers.Serializer[Any]):
     default_error_messages = {"null": "must be an object, not null"}
 
     @classmethod
-    def read(cls, data: Mapping[str, object]) -> Any:
-        """Return the value that ``data`` asks for; everything wrong with it is refused together."""
-        serializer = cls(data={name: data[name] for name in data if name != REQUEST_ID})
+    def read(cls, data: Mapping[str, object], *, found: Iterable[str] = ()) -> Any:
+        """Return the value that ``data`` asks for; everything wrong with it is refused together.
+
+        What cannot even be stored (NUL, NaN, …) is named by its place and not looked at further.
+        ``found`` are problems that somebody else has found.
+        """
+        unusable = jsontext.problems_by_name(data)
+        asked = {name: data[name] for name in data if name != REQUEST_ID}
+        serializer = cls(data=asked | dict.fromkeys(unusable, jsontext.UNUSABLE))
+        problems = [*found, *(problem for named in unusable.values() for problem in named)]
         if not serializer.is_valid():
-            raise InvalidParameters.of(_flat(serializer.errors, ""))
+            errors = {
+                name: each for name, each in serializer.errors.items() if name not in unusable
+            }
+            problems += _flat(errors, "")
+        if problems:
+            raise InvalidParameters.of(_some(problems))
         return serializer.validated_data
 
     @classmethod
@@ -69,7 +82,7 @@ class Params(serializers.Serializer[Any]):
         """Refuse what has no field: a typo must not become a default (W-4)."""
         unknown = [name for name in data if name not in self.fields]
         return {
-            jsontext.shown(name)[1:-1]: f"is not a field here; {self._hint(name)}"
+            jsontext.shown(name)[1:-1] or '""': f"is not a field here; {self._hint(name)}"
             for name in unknown[:_MAX_UNKNOWN]
         }
 
@@ -97,6 +110,12 @@ def _flat(detail: Any, path: str) -> Iterator[str]:
             yield str(detail)
         case _:
             yield f"{path or 'parameters'} {detail}"
+
+
+def _some(problems: Sequence[str]) -> list[str]:
+    """Return the problems, of very many the first: a short request has no endless answer."""
+    left = len(problems) - _MAX_PROBLEMS
+    return [*problems[:_MAX_PROBLEMS], *([f"and {left} more problems"] if left > 0 else [])]
 
 
 def _below(path: str, name: str | int) -> str:
