@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+_MAX_TOLD = 100
+
 
 class SentinelError(Exception):
     """The request could not be done."""
@@ -20,7 +22,10 @@ class InvalidParameters(SentinelError):
 
     def __init__(self, *problems: str) -> None:
         self.problems = problems
-        super().__init__("; ".join(problems))
+        left = len(problems) - _MAX_TOLD
+        # A short request has no endless answer.
+        told = [*problems[:_MAX_TOLD], *([f"and {left} more problems"] if left > 0 else [])]
+        super().__init__("; ".join(told))
 
     @classmethod
     def of(cls, problems: Iterable[str]) -> InvalidParameters:

@@ -9,6 +9,7 @@ from django.db import transaction
 from jobs import audit
 from jobs.expected import Expectations
 from jobs.models import App
+from jobs.rules.schedule.walltime import LAST
 from jobs.services.edits import locked_job
 from sentinel_project.errors import Refused
 from tasks_app.models import SkipMark, Task
@@ -21,6 +22,8 @@ def skip_slot(
 ) -> SkipMark:
     """Mark the slot ``due_at``; refused if it is no slot, or has come already."""
     job = locked_job(job_id, app)
+    if due_at > LAST:
+        raise Refused("scheduleTime: it lies too near the end of the calendar")
     shown = f"{due_at.astimezone(job.zone):%Y-%m-%d %H:%M:%S}"
     is_opened = Task.objects.filter(job=job, kind=TaskKind.SCHEDULE.value, due_at=due_at).exists()
     if is_opened or due_at <= now:

@@ -15,7 +15,6 @@ from sentinel_project.wire import fields, jsontext
 #: Any call may carry it; only mutating endpoints look at it (W-13).
 REQUEST_ID = "requestId"
 _MAX_UNKNOWN = 20
-_MAX_PROBLEMS = 100
 
 
 class Given(dict[str, Any]):
@@ -52,7 +51,7 @@ class Params(serializers.Serializer[Any]):
             }
             problems += _flat(errors, "")
         if problems:
-            raise InvalidParameters.of(_some(problems))
+            raise InvalidParameters.of(problems)
         return serializer.validated_data
 
     @classmethod
@@ -110,12 +109,6 @@ def _flat(detail: Any, path: str) -> Iterator[str]:
             yield str(detail)
         case _:
             yield f"{path or 'parameters'} {detail}"
-
-
-def _some(problems: Sequence[str]) -> list[str]:
-    """Return the problems, of very many the first: a short request has no endless answer."""
-    left = len(problems) - _MAX_PROBLEMS
-    return [*problems[:_MAX_PROBLEMS], *([f"and {left} more problems"] if left > 0 else [])]
 
 
 def _below(path: str, name: str | int) -> str:

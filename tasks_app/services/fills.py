@@ -20,6 +20,8 @@ from tasks_app.planner.release import release_waiting
 from tasks_app.rules.states import TaskKind, TaskStatus
 from tasks_app.transitions import Opening
 
+MAX_SLOTS = 10_000
+
 
 @transaction.atomic
 def fill_gaps(
@@ -35,6 +37,10 @@ def fill_gaps(
     dues = sorted({due for gap in gaps for due in slots_of(gap, job) if start <= due <= end})
     if not dues:
         raise Refused(f"job {job_id} has no gap in this range")
+    if len(dues) > MAX_SLOTS:
+        raise Refused(
+            f"a fill has at most {MAX_SLOTS} slots, not {len(dues)}; choose a shorter range"
+        )
     for gap in gaps:
         _take(gap, [due for due in slots_of(gap, job) if not start <= due <= end])
     _open(job, dues, now)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 from django.db import transaction
 
 from jobs import audit
 from jobs.expected import Expectations
+from jobs.facts import Facts, naming_of
 from jobs.models import App, DependencyEntry, Job
 from jobs.rules.enums import JobStatus
+from jobs.rules.offsets import shift, truncate
 from jobs.rules.windows import Window
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
 from tasks_app import transitions, wakeup
@@ -68,12 +71,37 @@ def plan_rerun(
     expectations.load(jobs)
     slots: list[tuple[datetime, int]] = []
     for job_id in jobs if span.start < span.end else ():
-        slots += [(run.due_at, job_id) for run in expectations.runs(job_id, span)]
-        if len(slots) > MAX_TASKS:
+        is_many = _is_beyond(job_id, span, expectations)
+        slots += [] if is_many else [(r.due_at, job_id) for r in expectations.runs(job_id, span)]
+        if is_many or len(slots) > MAX_TASKS:
             raise Refused(f"a rerun has at most {MAX_TASKS} tasks; choose a shorter range")
     if not slots:
         raise Refused("there is no slot of these jobs in this range up to now")
     return Rerun(sorted(slots), jobs, cut_at)
+
+
+def _is_beyond(job_id: int, span: Window, expectations: Expectations) -> bool:
+    """Tell whether a job surely, or at the cost of as many looks, has too many runs in ``span``.
+
+    Asked before any of them is enumerated: a range may be all of time, and a schedule each second.
+    """
+    facts = expectations.facts(job_id)
+    for named in expectations.behind(facts) if facts.is_named else [job_id]:
+        facts = expectations.facts(named)
+        naming = naming_of(expectations.counting(facts)) if facts.is_named else []
+        unit = naming[0].offset.unit if naming else None
+        zone = facts.job.zone
+        if unit and shift(unit, truncate(unit, span.start, zone), MAX_TASKS, zone) < span.end:
+            return True
+        sources = [facts, *(expectations.facts(up.job_id) for up in naming if unit is None)]
+        if any(_is_dense(source, span) for source in sources):
+            return True
+    return False
+
+
+def _is_dense(facts: Facts, span: Window) -> bool:
+    come = (series.schedule.between(span.start, span.end) for series in facts.series)
+    return any(next(islice(slots, MAX_TASKS, None), None) is not None for slots in come)
 
 
 @transaction.atomic

@@ -7,10 +7,12 @@ import json
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from jobs.models import Job
+from sentinel_project.wire.fields import IntegerField, TextField
 from tests.api.jobs import added, after, submit
-from tests.api.samples import NEW, SAMPLES, make_places, make_world, rows
+from tests.api.samples import NEW, SAMPLES, make_places, make_world, put, rows
 from tests.builders import make_job, make_task
 from tests.caller import Caller
 from tests.flow.admin_desk import superuser
@@ -56,7 +58,8 @@ def test_strange_numbers_in_every_field_are_refused_and_change_nothing(
 ) -> None:
     view = endpoints()[path]
     asking = admin_caller if view.for_admins else caller
-    names = list(view.params().fields)
+    # Digits between quotes are a name like any other.
+    names = [name for name, each in view.params().fields.items() if type(each) is not TextField]
     before = rows()
 
     for number in NUMBERS if names else []:
@@ -66,6 +69,23 @@ def test_strange_numbers_in_every_field_are_refused_and_change_nothing(
         assert len(reply.msg) < 20_000
 
     assert rows() == before
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES))
+def test_the_ends_of_every_range_are_answered(
+    path: str, caller: Caller, admin_caller: Caller, values: dict[str, int]
+) -> None:
+    view = endpoints()[path]
+    asking = admin_caller if view.for_admins else caller
+    ranges = {n: f for n, f in view.params().fields.items() if isinstance(f, IntegerField)}
+
+    for sample in SAMPLES[path]:
+        for name, field in ranges.items():
+            for end in (field.low, field.high):
+                with transaction.atomic():
+                    reply = asking.post(path, **(put(sample, values) | {name: end}))
+                    transaction.set_rollback(True)
+                assert reply.status == 200, (sample, name, end)
 
 
 @pytest.mark.parametrize("evil", EVIL)
@@ -79,12 +99,9 @@ def test_text_is_kept_as_it_is_and_shown_as_text(evil: str, caller: Caller) -> N
     assert Job.objects.get().created_by == evil
     found = caller.post("/api/job/list", jobName=evil).data["jobs"]
     assert [job["jobId"] for job in found] == [job_id]
-    for page in (
-        f"/admin/jobs/job/{job_id}/change/",
-        "/admin/jobs/job/",
-        "/admin/jobs/auditentry/",
-    ):
-        source = superuser().get(page).content.decode()
+    desk = superuser()
+    for page in (f"job/{job_id}/change/", "job/", "auditentry/"):
+        source = desk.get(f"/admin/jobs/{page}").content.decode()
         assert "<script>alert" not in source
         assert "<img src=x" not in source
         assert "49{% debug" not in source
@@ -269,6 +286,17 @@ def test_a_rerun_of_all_time_is_refused_before_it_is_planned(caller: Caller) -> 
 
     for dry in (True, False):
         reply = caller.post("/api/task/rerun", jobIdList=[job.pk], **ever, dryRun=dry)
+        assert (reply.code, "10000" in reply.msg) == (1, True)
+
+
+def test_what_hangs_on_all_time_is_not_rerun_either(caller: Caller) -> None:
+    source = submit(caller, "every second", "* * * * * ?")
+    same = submit(caller, "same run", dependencyList=[after(source.pk, "")])
+    daily = submit(caller, "same day", dependencyList=[after(source.pk, "cd")])
+    ever = {"startDate": 1, "endDate": 253_402_300_799_999}
+
+    for job in (same, daily):
+        reply = caller.post("/api/task/rerun", jobIdList=[job.pk], **ever, dryRun=True)
         assert (reply.code, "10000" in reply.msg) == (1, True)
 
 
