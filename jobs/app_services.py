@@ -16,12 +16,14 @@ from jobs import audit, keys, operators
 from jobs.models import App, Job, WorkerGroup
 from jobs.rules.enums import AppKind, JobStatus
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
+from tasks_app.executors import job_types
 
 MAX_NAME = App._meta.get_field("name").max_length or 0
 MAX_PRIORITY = 10
 _PLAIN = ("owner", "token_forms", "max_concurrency", "max_priority")
-#: What an app may do; ``allowed_groups`` are ids, none of them: every group.
-LIMITS = (*_PLAIN, "allowed_groups")
+#: What an app may do; ``allowed_groups`` are ids, ``allowed_types`` such lists by jobType; none:
+#: every one.
+LIMITS = (*_PLAIN, "allowed_groups", "allowed_types")
 
 
 @transaction.atomic
@@ -113,24 +115,34 @@ def _apply(app: App, changes: Mapping[str, Any]) -> None:
         setattr(app, name, value)
     if plain:
         app.save(update_fields=plain)
+    if "allowed_types" in changes:
+        app.allowed_types = _known_types(changes["allowed_types"])
+        app.save(update_fields=["allowed_types"])
     if "allowed_groups" in changes:
         app.allowed_groups.set(_known_groups(changes["allowed_groups"]))
 
 
-def _known_groups(ids: Any) -> list[WorkerGroup]:
+def _known_types(allowed: Mapping[str, list[int]]) -> dict[str, list[int]]:
+    if unknown := sorted(set(allowed) - set(job_types())):
+        raise InvalidParameters(
+            f"jobTypes: there is no {', '.join(unknown)}; known are {', '.join(job_types())}"
+        )
+    _known_groups({group for groups in allowed.values() for group in groups}, "jobTypes")
+    return {job_type: sorted(set(groups)) for job_type, groups in sorted(allowed.items())}
+
+
+def _known_groups(ids: Any, field: str = "workerGroupIds") -> list[WorkerGroup]:
     wanted = set(ids)
     groups = list(WorkerGroup.objects.filter(pk__in=wanted))
     if unknown := sorted(wanted - {group.pk for group in groups}):
-        raise InvalidParameters(
-            f"workerGroupIds: there is no worker group {', '.join(map(str, unknown))}"
-        )
+        raise InvalidParameters(f"{field}: there is no worker group {', '.join(map(str, unknown))}")
     return groups
 
 
 def _state(app: App) -> dict[str, Any]:
     groups = sorted(app.allowed_groups.values_list("pk", flat=True))
     plain = {name: getattr(app, name) for name in (*_PLAIN, "is_enabled")}
-    return plain | {"allowed_groups": groups}
+    return plain | {"allowed_groups": groups, "allowed_types": app.allowed_types}
 
 
 @transaction.atomic

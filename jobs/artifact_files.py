@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
@@ -37,12 +38,18 @@ def digest_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def pieces_of(artifact: Artifact) -> Iterator[bytes]:
+    """Yield the bytes of ``artifact`` in order, few of them at a time."""
+    rows = artifact.pieces.order_by("start").values_list("data", flat=True)
+    return map(bytes, rows.iterator(chunk_size=4))
+
+
 def _write(artifact: Artifact, path: Path) -> None:
     """Write beside it and move it there whole: another run may be reading the file."""
     descriptor, name = tempfile.mkstemp(dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            for data in artifact.pieces.order_by("start").values_list("data", flat=True).iterator():
+            for data in pieces_of(artifact):
                 file.write(data)
         if digest_of(Path(name)) != artifact.sha256:
             raise InvalidParameters(

@@ -9,15 +9,23 @@ from jobs.rules.enums import CredentialKind
 
 
 class Script(models.Model):
-    """A stored script of an app; its text is that of its versions (content type 2)."""
+    """A stored script; its text is that of its versions (content type 2).
 
-    app = models.ForeignKey("jobs.App", on_delete=models.PROTECT, related_name="scripts")
+    ``app`` None: every app may run it.
+    """
+
+    app = models.ForeignKey(
+        "jobs.App", null=True, blank=True, on_delete=models.PROTECT, related_name="scripts"
+    )
     name = models.CharField(max_length=256)
     created_at = models.DateTimeField()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["app", "name"], name="script_name_unique_in_app")
+            models.UniqueConstraint(fields=["app", "name"], name="script_name_unique_in_app"),
+            models.UniqueConstraint(
+                fields=["name"], condition=Q(app__isnull=True), name="script_name_unique_for_all"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -54,6 +62,7 @@ class Artifact(models.Model):
     name = models.CharField(max_length=256)
     sha256 = models.CharField(max_length=64)
     size = models.BigIntegerField(help_text="bytes")
+    received = models.BigIntegerField(default=0, help_text="bytes that are there by now")
     user = models.CharField(max_length=256, blank=True, default="")
     created_at = models.DateTimeField()
     #: None: pieces of it are still missing, and nothing runs it.

@@ -10,7 +10,6 @@ from collections.abc import Collection
 
 from django.db.models import Q, QuerySet
 
-from jobs import keys
 from jobs.assets import Artifact, Credential, Script, ScriptVersion
 from jobs.models import App
 from sentinel_project.errors import InvalidParameters
@@ -19,7 +18,9 @@ _REFERENCE = re.compile(r"([1-9][0-9]{0,17})(?:@([1-9][0-9]{0,8}))?", re.ASCII)
 
 
 def scripts_of(app: App) -> QuerySet[Script]:
-    return Script.objects.all() if app.is_admin else Script.objects.filter(app=app)
+    """Return the scripts that jobs of ``app`` may run: its own, and those for everybody."""
+    rows = Script.objects.all()
+    return rows if app.is_admin else rows.filter(Q(app=app) | Q(app__isnull=True))
 
 
 def artifacts_of(app: App) -> QuerySet[Artifact]:
@@ -69,8 +70,3 @@ def credentials(
         if row.name not in found or row.worker_group_id is not None:
             found[row.name] = row
     return found, [name for name in names if name not in found]
-
-
-def opened(credential: Credential) -> str:
-    """Return the secret text; raises InvalidToken if its seal is of a secret we lost."""
-    return keys.unseal(credential.sealed)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import TypeVar
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from jobs import audit
 from jobs.models import App, BizGroup, Department, Job, WorkerGroup
+from jobs.names import unless_taken
 from jobs.rules.enums import JobStatus
 from sentinel_project.errors import NotFound, Refused
 
@@ -22,7 +21,7 @@ _WORDS = {WorkerGroup: "worker group", Department: "department", BizGroup: "biz 
 @transaction.atomic
 def add_place(model: type[Place], name: str, *, by: App | None, user: str, now: datetime) -> Place:
     """Add a worker group, which names a queue, or what a label of jobs may say."""
-    with _unique(model, name):
+    with unless_taken(f"a {_WORDS[model]}", name):
         place = model._default_manager.create(name=name)
     audit.record(f"{_action(model)}.add", place, app=by, user=user, now=now, after={"name": name})
     return place
@@ -37,7 +36,7 @@ def rename_place(
     if place.name == name:
         return place
     before, place.name = place.name, name
-    with _unique(model, name):
+    with unless_taken(f"a {_WORDS[model]}", name):
         place.save(update_fields=["name"])
     if isinstance(place, Department):
         Job.objects.filter(department=before).update(department=name)
@@ -109,13 +108,3 @@ def _carriers(label: Department | BizGroup) -> int:
 
 def _action(model: type[Place]) -> str:
     return _WORDS[model].replace(" ", "_")
-
-
-@contextmanager
-def _unique(model: type[Place], name: str) -> Iterator[None]:
-    """Tell of a name that is taken, which the database knows best."""
-    try:
-        with transaction.atomic():
-            yield
-    except IntegrityError as error:
-        raise Refused(f"a {_WORDS[model]} named {name!r} exists already") from error

@@ -12,10 +12,12 @@ from datetime import datetime
 
 from django.db import transaction
 
+from jobs import rendering
 from jobs.expected import Expectations, ExpectedRun, closed
 from jobs.facts import Facts, Upstream
 from jobs.models import Job
 from jobs.outlook import first_runs
+from jobs.rendering import Rendered
 from jobs.rules.enums import JobStatus
 from jobs.rules.offsets import window
 from jobs.rules.schedule.walltime import clock_change
@@ -23,6 +25,7 @@ from jobs.rules.windows import Window
 from jobs.selectors import is_closed_to
 from jobs.services import checks, next_times
 from sentinel_project.errors import InvalidParameters
+from tasks_app import workers
 from tasks_app.planner.plans import ends_before_floor
 
 #: Runs listed of one window.
@@ -52,11 +55,16 @@ class ComingRun:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a job would do. ``sentences``: each expression in English."""
+    """What a job would do. ``sentences``: each expression in English.
+
+    ``rendered`` is what the first of the runs would run, or a run at this instant if there is none;
+    None: it would fail before it starts, as a warning says.
+    """
 
     job: Job
     sentences: list[tuple[str, str]]
     runs: list[ComingRun]
+    rendered: Rendered | None
     warnings: list[str]
 
 
@@ -77,8 +85,13 @@ def _look(job_id: int, count: int, now: datetime) -> Outlook:
     if job.is_one_off:
         dues = dues[:1] or [now]
     runs = [_coming(facts, due, expectations) for due in dues]
-    warnings = list(_warnings(facts, runs, expectations, now))
-    return Outlook(job, list(_sentences(facts)), runs, warnings)
+    warnings = [*_warnings(facts, runs, expectations, now), *_worker_warnings(job, now)]
+    rendered: Rendered | None = None
+    try:
+        rendered = rendering.trial(rendering.work_of_job(job), dues[0] if dues else now, job.zone)
+    except InvalidParameters as refusal:
+        warnings += [f"a run would fail: {problem}" for problem in refusal.problems]
+    return Outlook(job, list(_sentences(facts)), runs, rendered, warnings)
 
 
 def _sentences(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -142,6 +155,17 @@ def _job_warnings(facts: Facts, runs: list[ComingRun], now: datetime) -> Iterato
         yield "the job has neither schedule nor dependency: it runs only when it is asked to"
     elif not runs:
         yield "the job has no due time to come"
+
+
+def _worker_warnings(job: Job, now: datetime) -> Iterator[str]:
+    """Warn if of the workers that are alive in the group none can run the type."""
+    live = workers.live(now).filter(groups=job.worker_group_id)
+    lacks = [worker.job_types.get(job.job_type, "it is of another version") for worker in live]
+    if lacks and all(lacks):
+        yield (
+            f"no live worker of the group {job.worker_group.name} can run {job.job_type}:"
+            f" {lacks[0]}"
+        )
 
 
 def _window_warnings(

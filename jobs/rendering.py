@@ -6,8 +6,8 @@ Asked of a submission, which refuses what could not run, of a preview, and as an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
 from typing import Any, cast
 
 from jobs import lookup
@@ -32,6 +32,8 @@ class Work:
     content_type: ContentType
     extra: Mapping[str, Any]
     group_id: int
+    #: 0: it is not submitted yet.
+    job_id: int = 0
 
     @property
     def kind(self) -> JobType:
@@ -72,6 +74,7 @@ def work_of_job(
         content_type=ContentType(job.content_type),
         extra=job.extra if extra is None else extra,
         group_id=cast(int, job.worker_group_id) if group_id is None else group_id,
+        job_id=job.pk,
     )
 
 
@@ -100,13 +103,27 @@ def problems_of(work: Work, *, at: datetime) -> Iterator[str]:
 
 def _trial_problems(work: Work, template: Template, at: datetime) -> Iterator[str]:
     """Yield what cannot be filled in: a shift out of the calendar, a value no shell can quote."""
-    values = Values(
-        job_id=1, task_id=1, attempt_number=1, schedule_time=at, data_time=at, params=work.extra
-    )
     try:
-        _filled(work, template, values)
+        _filled(work, template, _values_at(work, at))
     except InvalidParameters as refusal:
         yield from refusal.problems
+
+
+def _values_at(work: Work, at: datetime) -> Values:
+    """Return values of a run that is not there: its task is 0."""
+    return Values(
+        job_id=work.job_id,
+        task_id=0,
+        attempt_number=1,
+        schedule_time=at,
+        data_time=at,
+        params=work.extra,
+    )
+
+
+def trial(work: Work, due_at: datetime, zone: tzinfo) -> Rendered:
+    """Return what a run due at ``due_at`` would run; its task, not yet there, is 0."""
+    return render(work, _values_at(work, due_at.astimezone(zone)))
 
 
 def render(work: Work, values: Values) -> Rendered:
@@ -141,14 +158,7 @@ def _template(work: Work) -> Template:
 
 def _filled(work: Work, template: Template, values: Values) -> Rendered:
     extra = render_params(work.extra, values)
-    told = Values(
-        job_id=values.job_id,
-        task_id=values.task_id,
-        attempt_number=values.attempt_number,
-        schedule_time=values.schedule_time,
-        data_time=values.data_time,
-        params=extra,
-    )
+    told = replace(values, params=extra)
     try:
         return Rendered(template.render(told, is_shell=work.kind.is_shell), extra)
     except InvalidParameters as refusal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from jobs import views
-from jobs.views import administration
+from jobs.views import administration, assets
 
 urlpatterns = [
     path("job/submit", views.SubmitJobView.as_view()),
@@ -26,6 +26,12 @@ urlpatterns = [
     path("job/fill", views.FillGapsView.as_view()),
     path("job/grant/set", views.SetGrantsView.as_view()),
     path("job/grant/list", views.GrantListView.as_view()),
+    path("script/add", assets.AddScriptView.as_view()),
+    path("script/edit", assets.EditScriptView.as_view()),
+    path("script/query", assets.ScriptView.as_view()),
+    path("script/list", assets.ScriptListView.as_view()),
+    path("artifact/add", assets.AddArtifactView.as_view()),
+    path("artifact/list", assets.ArtifactListView.as_view()),
     path("app/add", administration.AddAppView.as_view()),
     path("app/edit", administration.EditAppView.as_view()),
     path("app/delete", administration.DeleteAppView.as_view()),

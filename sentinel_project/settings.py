@@ -201,6 +201,9 @@ SENTINEL_HEARTBEAT = timedelta(seconds=env.number("SENTINEL_HEARTBEAT", 5))
 SENTINEL_STREAM_CAP = env.number("SENTINEL_STREAM_CAP", 64 * 1024 * 1024)
 # What runs may use, by job type and group, as tasks_app.rules.limits reads it.
 SENTINEL_LIMITS = env.text("SENTINEL_LIMITS")
+# An uploaded file at most, and all those of an app together, in bytes.
+SENTINEL_ARTIFACT_MAX = env.number("SENTINEL_ARTIFACT_MAX", 64 * 1024 * 1024)
+SENTINEL_ARTIFACT_QUOTA = env.number("SENTINEL_ARTIFACT_QUOTA", 1024 * 1024 * 1024)
 SENTINEL_WORK_DIR = env.directory("SENTINEL_WORK_DIR", RUN_DIR / "work")
 SENTINEL_WORKER_GROUPS = [int(group) for group in env.words("SENTINEL_WORKER_GROUPS", ("1",))]
 # Who may read /metrics: addresses or networks, and whoever holds the token if there is one.

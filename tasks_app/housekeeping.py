@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Model, QuerySet
 
-from jobs.models import RequestRecord
+from jobs.models import Artifact, RequestRecord
 from tasks_app.models import Event, Worker
 
 logger = logging.getLogger(__name__)
@@ -20,6 +20,8 @@ BATCH = 1000
 _EVENTS_AFTER = timedelta(days=1)
 #: Far beyond the window in which a token, and so a request, can be repeated (W-13).
 _ANSWERS_AFTER = timedelta(days=1)
+#: Uploads that somebody began and did not end.
+_UNFINISHED_AFTER = timedelta(days=1)
 _WORKERS_AFTER = timedelta(days=7)
 
 
@@ -28,6 +30,11 @@ def sweep(*, now: datetime) -> int:
     gone = (
         _delete(Event.objects.filter(processed_at__lt=now - _EVENTS_AFTER))
         + _delete(RequestRecord.objects.filter(created_at__lt=now - _ANSWERS_AFTER))
+        + _delete(
+            Artifact.objects.filter(
+                completed_at__isnull=True, created_at__lt=now - _UNFINISHED_AFTER
+            )
+        )
         + _delete(Worker.objects.filter(beat_at__lt=now - _WORKERS_AFTER))
     )
     logger.info("housekeeping.swept", extra={"rows": gone})

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
-from jobs import artifact_files, lookup, rendering
+from jobs import artifact_files, keys, lookup, rendering
 from jobs.rendering import Rendered, Work
 from jobs.rules import allowance
 from jobs.rules.enums import CredentialKind
@@ -101,4 +101,10 @@ def _credentials(work: Work, rendered: Rendered) -> dict[str, str]:
     for name in work.kind.referred(rendered.extra, {Refers.CONNECTION}):
         if found[name].kind != CredentialKind.CONNECTION:
             raise InvalidParameters(f"params: {name!r} is a secret, and a connection is needed")
-    return {name: lookup.opened(found[name]) for name in names}
+    try:
+        return {name: keys.unseal(found[name].sealed) for name in names}
+    except keys.Unreadable:
+        raise InvalidParameters(
+            "params: a secret was sealed under a SENTINEL_SECRET_KEY that is not known any more;"
+            " an operator must set it anew"
+        ) from None

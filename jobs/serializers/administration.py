@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from jobs.app_services import LIMITS, MAX_NAME, MAX_PRIORITY
-from jobs.rules.enums import AppKind, Switch, TokenForms
+from jobs.rules.enums import AppKind, TokenForms
+from jobs.serializers.app_fields import AllowedTypesField, AppNameField, SwitchField
 from sentinel_project.wire.fields import (
-    CodeField,
     FlagField,
     IdField,
     IntegerField,
@@ -22,30 +22,6 @@ from sentinel_project.wire.params import Given, Params
 _MAX_COUNT = 2**31 - 1
 
 
-class AppNameField(TextField):
-    """A name that an app may be registered under."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(low=1, high=MAX_NAME, source="name", **kwargs)
-        self.accepts = f"1 to {MAX_NAME} printable characters without blanks around"
-
-    def to_internal_value(self, data: Any) -> Any:
-        name = super().to_internal_value(data)
-        if name != name.strip() or not name.isprintable():
-            self.refuse(data)
-        return name
-
-
-class SwitchField(CodeField):
-    """Whether something takes part, as a bool."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(Switch, source="is_enabled", **kwargs)
-
-    def to_internal_value(self, data: Any) -> Any:
-        return super().to_internal_value(data) is Switch.ENABLED
-
-
 class _LimitParams(Params):
     """What an app may do."""
 
@@ -56,6 +32,7 @@ class _LimitParams(Params):
     workerGroupIds = ListField(
         child=IdField(), source="allowed_groups", required=False, allow_null=True
     )
+    jobTypes = AllowedTypesField(source="allowed_types", required=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +44,7 @@ class NewApp:
     max_concurrency: int = 0
     max_priority: int = MAX_PRIORITY
     allowed_groups: tuple[int, ...] = ()
+    allowed_types: Mapping[str, list[int]] = field(default_factory=dict)
 
     @property
     def limits(self) -> dict[str, Any]:

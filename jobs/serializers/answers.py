@@ -142,6 +142,8 @@ def outlook(seen: Outlook) -> data.Preview:
         "expressions": [{"expression": text, "sentence": said} for text, said in seen.sentences],
         "nextTimes": [to_millis(run.due_at) for run in seen.runs],
         "runs": [_coming(run, run.due_at.astimezone(zone)) for run in seen.runs],
+        "content": seen.rendered.content if seen.rendered else None,
+        "params": seen.rendered.extra if seen.rendered else None,
         "warnings": seen.warnings,
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from jobs.rules.enums import CommonStrategy, ContentType, ExpressionKind, JobStatus, MisfirePolicy
 from sentinel_project.wire.schemas import Id, Millis, Seconds
@@ -189,6 +189,8 @@ class Preview(TypedDict):
     expressions: list[SaidExpression]
     nextTimes: list[Millis]
     runs: list[ComingRunData]
+    content: Annotated[str, "placeholders filled in for the first run; null: it would fail"] | None
+    params: Annotated[dict[str, Any], "likewise"] | None
     warnings: list[str]
 
 

@@ -40,6 +40,7 @@ class AppData(TypedDict):
     maxConcurrency: int
     maxPriority: int
     workerGroupIds: list[Id]
+    jobTypes: Annotated[dict[str, list[int]], "worker groups by jobType; empty: all"]
     hasOldKey: bool
     createTime: Millis
 
@@ -137,6 +138,7 @@ def app(row: App) -> AppData:
         "maxConcurrency": row.max_concurrency,
         "maxPriority": row.max_priority,
         "workerGroupIds": sorted(group.pk for group in row.allowed_groups.all()),
+        "jobTypes": row.allowed_types,
         "hasOldKey": bool(row.sealed_old_key),
         "createTime": to_millis(row.created_at),
     }

@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
 from sentinel_project.errors import InvalidParameters
-from tasks_app.executors import dummy, shell
+from tasks_app.executors import dummy, java, python, shell
 from tasks_app.executors.base import Executor
 from tasks_app.executors.jobtype import JobType, Others
 
@@ -19,7 +19,12 @@ logger = logging.getLogger(__name__)
 
 GROUP = "sentinel.executors"
 _MAX_NAME = 32
-_OURS: Mapping[str, JobType] = {"dummy": dummy.TYPE, "shell": shell.TYPE}
+_OURS: Mapping[str, JobType] = {
+    "dummy": dummy.TYPE,
+    "java": java.TYPE,
+    "python": python.TYPE,
+    "shell": shell.TYPE,
+}
 
 
 def _installed() -> dict[str, JobType]:

@@ -50,6 +50,8 @@ class JobType:
     is_in_process: bool = False
     #: Return what is wrong with the text of the content as it will run, or None.
     content_problem: Callable[[str], str | None] = _nothing
+    #: Return what is wrong with parameters that are right each by itself, naming one, or None.
+    together: Callable[[Mapping[str, Any]], str | None] = _nothing
     #: Return why this machine cannot run the type, such as a client that is missing, or None.
     lack: Callable[[], str | None] = _nothing
 
@@ -72,14 +74,20 @@ class JobType:
 
     def param_problems(self, extra: Mapping[str, Any], referred: Collection[str]) -> Iterator[str]:
         """Yield what is wrong with the parameters; placeholders refer to those ``referred``."""
+        found = list(self._own_problems(extra))
+        yield from found
+        if not found and (problem := self.together(extra)):
+            yield problem
+        others = {name: extra[name] for name in extra if name not in self.params}
+        yield from self._other_problems(others, referred)
+
+    def _own_problems(self, extra: Mapping[str, Any]) -> Iterator[str]:
         for name, param in self.params.items():
             if name in extra:
                 if problem := param.problem(name, extra[name]):
                     yield problem
             elif param.is_needed:
                 yield f"params.{name}: it is missing; it must be {param.accepts}"
-        others = {name: extra[name] for name in extra if name not in self.params}
-        yield from self._other_problems(others, referred)
 
     def _other_problems(
         self, others: Mapping[str, Any], referred: Collection[str]

@@ -8,8 +8,9 @@ from typing import Any
 
 from django.db import transaction
 
-from jobs import audit
+from jobs import audit, rendering
 from jobs.models import App
+from jobs.services.checks import refuse
 from jobs.services.edits import locked_job
 from sentinel_project.errors import Refused
 from tasks_app import transitions, wakeup
@@ -22,10 +23,16 @@ from tasks_app.transitions import Opening
 def run_now(
     job_id: int, *, app: App, user: str, now: datetime, extra: Mapping[str, Any] | None = None
 ) -> Task:
-    """Open a MANUAL task due now in any job that is neither TRASHED nor a one-off."""
+    """Open a MANUAL task due now in any job that is neither TRASHED nor a one-off.
+
+    ``extra`` stands in for the job's parameters and is judged as a submission's would be.
+    """
     job = locked_job(job_id, app)
     if job.is_one_off:
         raise Refused(f"job {job_id} is a one-off: it has one task, which can be retried")
+    if extra is not None:
+        work = rendering.work_of_job(job, extra=extra)
+        refuse(rendering.problems_of(work, at=now.astimezone(job.zone)))
     task = transitions.open_task(
         Opening(
             job=job,

@@ -14,7 +14,15 @@ from typing import Any
 from django.apps import apps
 from django.db.models import Model
 
-from jobs.models import App, BizGroup, Department, RequestRecord, ScheduleExpression, WorkerGroup
+from jobs.models import (
+    App,
+    BizGroup,
+    Department,
+    RequestRecord,
+    ScheduleExpression,
+    Script,
+    WorkerGroup,
+)
 from logs_app.models import StreamKind
 from tasks_app import workers
 from tasks_app.models import Gap
@@ -26,7 +34,7 @@ from tests.builders import NOW, make_app, make_job, make_output, make_task
 #: Ids that no time, status or count in an answer can be mistaken for.
 _BASE = 987_654_000_000
 #: What belongs to an app, by the word that stands for its id in a sample.
-OWNED = ("JOB", "UPSTREAM", "BOUND", "ONE_OFF", "EXPRESSION", "READY", "FAILED", "DONE")
+OWNED = ("JOB", "UPSTREAM", "BOUND", "ONE_OFF", "EXPRESSION", "READY", "FAILED", "DONE", "SCRIPT")
 DAY = timedelta(days=1)
 NEW = {"jobName": "new", "jobType": "dummy", "content": "{}"}
 DAILY = [added("0 3 * * *")]
@@ -96,6 +104,18 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
     "/api/log/readExecuteLog": [{"taskId": "DONE"}],
     "/api/system/status/get": [{}],
     "/api/system/status/set": [{"status": 2}],
+    "/api/script/add": [{"scriptName": "fresh", "content": "echo $YTD()"}],
+    "/api/script/edit": [
+        {"scriptId": "SCRIPT", "content": "echo 2"},
+        {"scriptId": "SCRIPT", "scriptName": "other"},
+    ],
+    "/api/script/query": [{"scriptId": "SCRIPT"}, {"scriptId": "SCRIPT", "version": 1}],
+    "/api/script/list": [{}],
+    "/api/artifact/add": [
+        {"artifactName": "a.jar", "data": "UEsDBA=="},
+        {"artifactName": "a.jar", "data": "UEs=", "size": 4, "sha256": "a" * 64},
+    ],
+    "/api/artifact/list": [{}],
     "/api/app/add": [{"appName": "fresh"}],
     "/api/app/edit": [{"appName": "spare", "owner": "bi", "status": 2}],
     "/api/app/delete": [{"appName": "spare"}],
@@ -141,6 +161,8 @@ def make_world(app: App, *, number: int = 0) -> dict[str, int]:
         ),
         now=NOW,
     )
+    script = Script.objects.create(pk=ids["SCRIPT"], app=app, name="script", created_at=NOW)
+    script.versions.create(number=1, text="echo 1", created_at=NOW)
     gap = slot_in(-9)
     Gap.objects.create(job=job, from_at=gap, to_at=gap, count=1, reason="CAPPED", created_at=NOW)
     return ids | {"GAP": millis(gap), "NEAR": millis(gap + DAY), "NEXT": millis(slot_in(2))}

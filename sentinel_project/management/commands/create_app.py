@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -11,6 +10,7 @@ from jobs.app_services import register_app
 from jobs.rules.enums import AppKind
 from sentinel_project import clock
 from sentinel_project.errors import SentinelError
+from sentinel_project.management.operator import who
 
 
 class Command(BaseCommand):
@@ -27,17 +27,9 @@ class Command(BaseCommand):
                 name=options["name"],
                 kind=AppKind(options["type"]),
                 owner=options["owner"],
-                user=_who(),
+                user=who(),
                 now=clock.now(),
             )
         except SentinelError as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"key: {key}")
-
-
-def _who() -> str:
-    """Return who runs the command, for the audit log; containers may have no name for it."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "manage.py"
