@@ -3,7 +3,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check fix lock bench fuzz clean install install-dev
+.PHONY: help up test check fix lock bench chaos fuzz clean install install-dev
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bench: install-dev ## measure: throughput and latency
 
 fuzz: install-dev ## attack the API with tens of thousands of requests made from its schema
 	FUZZ_CASES=400 $(BIN)/pytest tests/api/test_fuzz.py -n auto
+
+chaos: install-dev ## faults by seed against whole installations for 10 minutes: 0 violations
+	@PYTHONPATH=bench $(BIN)/python -m chaos
 
 clean: ## remove caches; data in run/ stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -87,7 +87,8 @@ class Listener:
         readable, _, _ = select.select([raw], [], [], timeout)
         if not readable:
             return False
-        raw.poll()
+        with wrapper.wrap_database_errors:  # this one call is the driver's own
+            raw.poll()
         has_notice = bool(raw.notifies)
         raw.notifies.clear()
         return has_notice

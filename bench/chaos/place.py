@@ -1,0 +1,75 @@
+"""The place of one run: directories, ports and settings. Import it before all of the product."""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import logging
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import django
+
+from tests.proxy import Proxy
+
+HOST = "127.0.0.1"
+RABBITMQ = (HOST, 5672)
+STACKS = ("embedded", "rabbitmq", "redis")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stack", choices=STACKS, default="embedded")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=40, help="how long faults happen")
+    parser.add_argument("--keep", action="store_true", help="leave the directory, for a look")
+    return parser.parse_args()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+OPTIONS = _options()
+PLACE = Path(tempfile.mkdtemp(prefix="sentinel-chaos-"))
+PLACE.chmod(0o711)  # the database runs as a user of its own
+if not OPTIONS.keep:
+    atexit.register(shutil.rmtree, PLACE, ignore_errors=True)
+WITNESS = PLACE / "witness"
+NAME = f"sentinel_chaos_{os.getpid()}"
+WEB_PORT, POSTGRES_PORT, REDIS_PORT = free_port(), free_port(), free_port()
+#: Between the workers and a RabbitMQ that is not ours to kill.
+PROXY = Proxy(*RABBITMQ) if OPTIONS.stack == "rabbitmq" else None
+LEASE = 16
+
+_URLS = {
+    "embedded": "",
+    "rabbitmq": f"amqp://guest:guest@{HOST}:{PROXY.port if PROXY else 0}//",
+    "redis": f"redis://{HOST}:{REDIS_PORT}/0",
+}
+HAS_POSTGRES = OPTIONS.stack != "embedded"
+os.environ |= {
+    "DJANGO_SETTINGS_MODULE": "sentinel_project.settings",
+    "SENTINEL_RUN_DIR": str(PLACE / "run"),
+    "SENTINEL_BROKER_PREFIX": NAME,
+    "SENTINEL_BROKER_URL": _URLS[OPTIONS.stack],
+    "SENTINEL_DATABASE_URL": f"postgres://postgres@{HOST}:{POSTGRES_PORT}/postgres"
+    if HAS_POSTGRES
+    else "",
+    "SENTINEL_ALLOW_ROOT": "1",
+    "SENTINEL_DRAIN": "2",
+    "SENTINEL_LEASE": str(LEASE),
+    "SENTINEL_HEARTBEAT": "2",
+    "SENTINEL_LOG_LEVEL": "INFO",
+}
+(PLACE / "run").mkdir(mode=0o700)
+django.setup()
+logging.disable(logging.ERROR)  # of this process; the others log to files

@@ -1,0 +1,238 @@
+"""The installation under test: two beats, two workers (one per pool), web, broker and database."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+import psycopg2
+from django.conf import settings
+from django.core.management import call_command
+from django.db import DatabaseError, connection
+from kombu import Connection
+
+from chaos import place
+from sentinel_project import broker, clock, env, supervisor
+from sentinel_project.supervisor import Part, Supervisor
+
+_CELERY = (sys.executable, "-m", "celery", "-q", "-A", "sentinel_project.celery")
+_FRONT, _WORKERS, _SERVERS = range(3)
+_LOG = place.PLACE / "log"
+POOLS = {"w1": "prefork", "w2": "threads"}
+# A part that is killed every few seconds is no part that keeps crashing.
+supervisor._LONGEST_PAUSE = 1.0
+
+
+class World:
+    """Everything that runs. A thread starts again what a fault has ended."""
+
+    def __init__(self) -> None:
+        _LOG.mkdir()
+        self._supervisor = Supervisor(settings.BASE_DIR, _LOG, lambda line: None)
+        self._is_over = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
+
+    def start(self) -> None:
+        """Start all parts and wait until each of them answers."""
+        from tasks_app.models import Scheduler, Worker
+
+        if place.HAS_POSTGRES:
+            self._start_postgres()
+        call_command("migrate", verbosity=0)
+        if place.OPTIONS.stack != "rabbitmq":
+            self._start("broker", _broker_command(), _SERVERS)
+        self._start("web", _web_command(), _FRONT)
+        for name in ("beat1", "beat2"):
+            self._start(name, [*_CELERY, "beat", "--pidfile="], _FRONT)
+        for name, pool in POOLS.items():
+            self._start(name, _worker_command(name, pool), _WORKERS)
+        self._keeper.start()
+        self.wait(lambda: Worker.objects.count() == len(POOLS), "workers", 90)
+        self.wait(lambda: Scheduler.objects.count() == 2, "beats", 90)
+        self.wait(is_web_up, "web", 60)
+
+    def stop(self) -> None:
+        self._is_over.set()
+        self._keeper.join()
+        self._supervisor.stop()
+        if place.PROXY is not None:
+            _clear_rabbitmq()
+            place.PROXY.close()
+
+    def pids(self, name: str) -> list[int]:
+        """Return the id of a part and those of its children, its runs' trees left out."""
+        running = self._supervisor._running[name].process
+        try:
+            children = psutil.Process(running.pid).children()
+        except psutil.NoSuchProcess:
+            return []
+        pool = [c.pid for c in children if "celery" in " ".join(_words_of(c))]
+        return [running.pid, *(pool if name in POOLS else [c.pid for c in children])]
+
+    def signal(self, pids: Sequence[int], number: signal.Signals) -> None:
+        for pid in pids:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+
+    def wait(self, condition: Callable[[], object], what: str, within: float) -> None:
+        """Wait until ``condition`` holds, whatever the database says meanwhile."""
+        deadline = clock.monotonic() + within
+        pause = threading.Event()
+        while not _holds(condition):
+            if clock.monotonic() > deadline:
+                raise TimeoutError(f"{what}: not within {within:g} s")
+            pause.wait(0.1)
+
+    def _start(self, name: str, argv: Sequence[str], stage: int) -> None:
+        self._supervisor.start(Part(name=name, argv=argv, stage=stage))
+
+    def _keep(self) -> None:
+        while not self._is_over.wait(0.1):
+            self._supervisor.watch()
+
+    def _start_postgres(self) -> None:
+        data = place.PLACE / "postgres"
+        data.mkdir(mode=0o700)
+        as_owner = _as_postgres(data)
+        words = ["-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"]
+        initdb = [*as_owner, str(_postgres_bin() / "initdb"), *words]
+        subprocess.run(initdb, check=True, capture_output=True)
+        conf = data / "postgresql.auto.conf"
+        # A killed server loses nothing that the kernel has, so it need not wait for the disk.
+        conf.write_text(
+            f"port = {place.POSTGRES_PORT}\nlisten_addresses = '{place.HOST}'\nfsync = off\n"
+            "unix_socket_directories = ''\nmax_connections = 60\nshared_buffers = 32MB\n"
+        )
+        self._start(
+            "postgres", [*as_owner, str(_postgres_bin() / "postgres"), "-D", str(data)], _SERVERS
+        )
+        self.wait(lambda: _ask_postgres("SELECT 1"), "postgres", 60)
+
+
+def _holds(condition: Callable[[], object]) -> bool:
+    try:
+        return bool(condition())
+    except (DatabaseError, psycopg2.Error):
+        connection.close()
+        return False
+
+
+def _ask_postgres(statement: str) -> bool:
+    url = f"postgres://postgres@{place.HOST}:{place.POSTGRES_PORT}/postgres"
+    raw = psycopg2.connect(url, connect_timeout=3)
+    raw.autocommit = True
+    try:
+        with raw.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        raw.close()
+    return True
+
+
+def cut_connections() -> None:
+    """Have the server end every connection but the one that asks."""
+    _ask_postgres(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
+
+
+def purge_queue() -> None:
+    """Throw away every message that waits."""
+    with Connection(settings.CELERY_BROKER_URL, connect_timeout=3) as link:
+        link.channel().queue_purge(broker.queue_name(place.NAME, 1))  # type: ignore[attr-defined]
+
+
+def is_web_up() -> bool:
+    try:
+        with urllib.request.urlopen(f"{url()}/healthz", timeout=3):
+            return True
+    except OSError:
+        return False
+
+
+def url() -> str:
+    return f"http://{place.HOST}:{place.WEB_PORT}"
+
+
+def survivors() -> list[str]:
+    """Return the living processes of this place's runs."""
+    mark = str(place.PLACE)
+    found = []
+    for process in psutil.process_iter():
+        words = " ".join(_words_of(process))
+        if "SENTINEL_TASK_ID" in _environ_of(process) and mark in str(_environ_of(process)):
+            found.append(f"{process.pid} {words}")
+    return found
+
+
+def _words_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []
+
+
+def _environ_of(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ() if process.status() != psutil.STATUS_ZOMBIE else {}
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return {}
+
+
+def _as_postgres(data: Path) -> list[str]:
+    """Return what goes before a command of the server, which refuses to run as root."""
+    if os.geteuid() != 0:
+        return []
+    shutil.chown(data, "postgres", "postgres")
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]
+
+
+def _postgres_bin() -> Path:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if not found:
+        raise FileNotFoundError("no PostgreSQL server under /usr/lib/postgresql")
+    return found[-1].parent
+
+
+def _broker_command() -> list[str]:
+    data = place.PLACE / "broker"
+    data.mkdir(mode=0o700)
+    command = broker.embedded_command(env.socket_path(settings.RUN_DIR), data)
+    if place.OPTIONS.stack == "redis":
+        command += ["--port", str(place.REDIS_PORT), "--bind", place.HOST]
+    return command
+
+
+def _web_command() -> list[str]:
+    return [
+        *(sys.executable, "-m", "gunicorn", "sentinel_project.wsgi:application"),
+        *("--bind", f"{place.HOST}:{place.WEB_PORT}", "--no-control-socket"),
+        *("--worker-class", "gthread", "--workers", "1", "--threads", "8"),
+        *("--graceful-timeout", "3"),
+    ]
+
+
+def _worker_command(name: str, pool: str) -> list[str]:
+    quiet = ("--without-gossip", "--without-mingle", "--concurrency", "4")
+    return [*_CELERY, "worker", "-n", f"{name}.{place.NAME}@%h", "-P", pool, *quiet]
+
+
+def _clear_rabbitmq() -> None:
+    with Connection(f"amqp://guest:guest@{place.HOST}:{place.RABBITMQ[1]}//") as link:
+        channel = link.channel()
+        for queue in (f"{place.NAME}.group.1", f"{place.NAME}.control"):
+            channel.queue_delete(queue)  # type: ignore[attr-defined]
+        for part in ("", ".group.1", ".control", ".control.pidbox", ".events"):
+            channel.exchange_delete(f"{place.NAME}{part}")  # type: ignore[attr-defined]
+        channel.exchange_delete(f"reply.{place.NAME}.control.pidbox")  # type: ignore[attr-defined]

@@ -1,0 +1,242 @@
+"""Wrong products, each a small patch, and the check that must catch it (3-execution.md 7).
+
+Each test runs the product and its mutant through the same course: the first passes the check, the
+second must not.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from chaos.checker import History, Run, Try, check
+from django.conf import settings
+from django.db import connection, transaction
+from kombu import Connection
+
+from sentinel_project import broker, clock, env
+from sentinel_project.celery import queue_for
+from tasks_app import celery_tasks, dispatcher, reports, rescuer, transitions
+from tasks_app.executors.base import StopReason
+from tasks_app.executors.tree import Tree
+from tasks_app.models import Attempt, Task, Worker
+from tasks_app.rules.states import AttemptStatus, TaskStatus
+from tasks_app.transitions import moves
+from tests.builders import make_attempt, make_job, make_task
+from tests.engine import begin
+from tests.flow.executions import Run as Execution
+from tests.flow.executions import eventually, living, make_execution, new_marker
+from tests.flow.processes import ROOT
+
+DONE = transitions.Ending(status=AttemptStatus.SUCCESS, exit_code=0, text="it ended")
+mutants = pytest.mark.parametrize("is_mutant", [False, True], ids=["product", "mutant"])
+
+
+def recorded(task: Task) -> Run:
+    """Return a task as the checker of chaos runs sees it."""
+    task = Task.objects.select_related("job").get(pk=task.pk)
+    return Run(
+        id=task.pk,
+        job_id=task.job_id,
+        status=task.status,
+        reason=task.reason,
+        due_at=task.due_at,
+        opened_at=task.opened_at,
+        started_at=task.started_at,
+        ended_at=task.ended_at,
+        fence=task.fence,
+        max_retries=task.job.max_retries,
+        retry_interval=task.job.retry_interval,
+        tries=[
+            Try(
+                number=attempt.number,
+                fence=attempt.fence,
+                status=attempt.status,
+                reason=attempt.reason,
+                claimed_at=attempt.claimed_at,
+                started_at=attempt.started_at,
+                ended_at=attempt.ended_at,
+            )
+            for attempt in task.attempts.order_by("number")
+        ],
+    )
+
+
+def violations(task: Task) -> list[str]:
+    return check([recorded(task)], [], History())
+
+
+def without_fence(attempt: Attempt, ending: transitions.Ending, now: datetime) -> bool:
+    """Believe whoever reports, also one whose attempt was taken over."""
+    _close(attempt, ending, now)
+    return True
+
+
+_close = moves.close
+
+
+@mutants
+def test_without_a_fence_a_late_report_ends_the_next_attempt(
+    db: None, monkeypatch: pytest.MonkeyPatch, *, is_mutant: bool
+) -> None:
+    """X-3, I2: the first worker was taken for dead, and reports while the second one runs."""
+    now = clock.now()
+    task = make_task(job=make_job(max_retries=3, retry_interval=timedelta(0)), ready_at=now)
+    first = begin(task, now=now)
+    lost = transitions.Ending(status=AttemptStatus.LOST, text="it was silent")
+    assert transitions.rescue(first, lost, now=now + timedelta(seconds=1)) is not None
+    later = now + timedelta(seconds=2)
+    begin(task, now=later)
+    if is_mutant:
+        monkeypatch.setattr(moves, "close", without_fence)
+
+    transitions.settle(first, DONE, now=later)
+
+    # The second attempt is live: at this moment only I7, a task that has not ended, may be said.
+    said = [words for words in violations(task) if not words.startswith("I7")]
+    assert bool(said) == is_mutant, said
+    assert not is_mutant or said[0].startswith("I2")
+
+
+@mutants
+def test_without_a_warm_up_work_that_was_done_is_done_again(
+    db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_mutant: bool
+) -> None:
+    """The database returns after an hour: a run ended meanwhile, and is about to be reported."""
+    attempt = make_attempt(lease_until=clock.now() - timedelta(hours=1))
+    ahead = reports.write_ahead(tmp_path, attempt, DONE)
+    assert ahead is not None
+    ahead.close()
+    fresh = rescuer.Rescuer()
+    if is_mutant:
+        fresh._quiet_since = fresh._quiet_since - 3600
+
+    fresh.run_once(now=clock.now())
+    reports.report_left(tmp_path, now=clock.now())
+
+    assert (recorded(attempt.task).status != TaskStatus.SUCCESS) == is_mutant
+
+
+def killpg(tree: Tree) -> bool:
+    """End the process group, and believe that this was all."""
+    os.killpg(tree._process.pid, signal.SIGKILL)
+    tree.is_gone = True
+    return True
+
+
+@mutants
+def test_a_plain_killpg_leaves_a_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_mutant: bool
+) -> None:
+    """I8, X-21."""
+    monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
+    monkeypatch.setenv("SENTINEL_CONTAINMENT", "process-group")
+    marker = new_marker()
+    run = Execution(make_execution(f"setsid sleep {marker} & sleep {marker}", root=tmp_path))
+    assert eventually(lambda: len(living(marker)) == 2)
+    if is_mutant:
+        monkeypatch.setattr(Tree, "kill", killpg)
+
+    run.stop(StopReason.FENCED)  # no grace: SIGKILL at once
+    run.outcome()
+
+    left = living(marker)
+    for process in left:
+        process.kill()
+    assert bool(left) == is_mutant
+
+
+def ring_then_commit(self: celery_tasks.Ringer, *, now: datetime) -> bool:
+    with transaction.atomic():
+        return _ring(self, now=now)
+
+
+_ring = celery_tasks.Ringer.ring
+
+
+@mutants
+def test_a_ring_before_its_commit_is_heard_too_early(
+    committed_db: None, monkeypatch: pytest.MonkeyPatch, *, is_mutant: bool
+) -> None:
+    """X-4: whoever hears the bell must find the row that it is about."""
+    now = clock.now()
+    task = make_task(ready_at=now)
+    worker = Worker.objects.create(
+        name="w1", host="h", pid=1, pool="threads", slots=1, started_at=now, beat_at=now
+    )
+    worker.groups.set([task.worker_group])
+    found: list[bool] = []
+
+    def hear(bell: dispatcher.Bell) -> None:
+        """Look for the stamp on a connection of one's own, as a worker does."""
+
+        def look() -> None:
+            found.append(Task.objects.filter(pk=bell.task_id, rung_at__isnull=False).exists())
+            connection.close()
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+
+    monkeypatch.setattr(celery_tasks, "publish", hear)
+    if is_mutant:
+        monkeypatch.setattr(celery_tasks.Ringer, "ring", ring_then_commit)
+
+    celery_tasks.Ringer().ring(now=now)
+
+    assert found == [not is_mutant]
+
+
+@pytest.fixture
+def embedded_broker(tmp_path: Path) -> Iterator[None]:
+    """The broker of the tests' own settings, and nothing in it."""
+    socket_path = env.socket_path(settings.RUN_DIR)
+    command = broker.embedded_command(socket_path, tmp_path)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        assert eventually(socket_path.exists)
+        yield
+        server.terminate()
+    socket_path.unlink(missing_ok=True)
+
+
+@pytest.mark.timeout(300)
+@mutants
+def test_a_late_acknowledgement_leaves_a_message_with_a_running_worker(
+    committed_db: None, embedded_broker: None, *, is_mutant: bool
+) -> None:
+    """X-5: a message must not come back because its worker died; the lease tells, and alone."""
+    task = make_task(job=make_job(extra={"sleep": 60}), ready_at=clock.now() - timedelta(seconds=1))
+    app = "tests.flow.late_acks" if is_mutant else "sentinel_project.celery"
+    command = [sys.executable, "-m", "celery", "-q", "-A", app, "worker", "-P", "prefork"]
+    own = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "sentinel_project.settings",
+        "SENTINEL_DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+    }
+    command += ["-c", "1"]
+    with subprocess.Popen(command, cwd=ROOT, env=own, start_new_session=True) as worker:
+        try:
+            queue = queue_for(task.worker_group_id)
+            with Connection(settings.CELERY_BROKER_URL) as link, link.Producer() as producer:
+                celery_tasks.run_task.apply_async((task.pk,), queue=queue, producer=producer)
+            assert eventually(
+                lambda: Attempt.objects.filter(task=task, started_at__isnull=False).exists(), 90
+            )
+            is_free = eventually(lambda: unacknowledged() == 0, within=20)
+        finally:
+            os.killpg(worker.pid, signal.SIGKILL)
+
+    assert is_free != is_mutant
+
+
+def unacknowledged() -> int:
+    options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+    with Connection(settings.CELERY_BROKER_URL, transport_options=options) as link:
+        channel = link.channel()
+        return int(channel.client.hlen(f"{settings.BROKER_PREFIX}.unacked"))  # type: ignore[attr-defined]
