@@ -1,18 +1,26 @@
 PYTHON ?= python3
 BIN := .venv/bin
+POSTGRES ?= postgres://postgres@127.0.0.1/sentinel
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check fix lock bench chaos fuzz clean install install-dev
+.PHONY: help up test test-postgres thorough check fix lock bench chaos fuzz clean install install-dev
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: install $(BIN)/sentinel ## run everything on this machine, with a demo app; Ctrl-C stops it
 	@exec $(BIN)/python manage.py up
 
 test: install-dev ## run every test; those that need a server run where one answers
 	$(BIN)/pytest -n auto --dist loadgroup
+
+test-postgres: install-dev ## run the flow and api tests entirely on PostgreSQL
+	SENTINEL_DATABASE_URL=$(POSTGRES) $(BIN)/pytest tests/flow tests/api -n auto --dist loadgroup
+
+thorough: install-dev ## search for long: the engine's machine, races by the thousand, schedules
+	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest --timeout=3600 -n auto tests/property \
+	  tests/flow/test_engine_machine.py tests/flow/test_races.py tests/flow/test_races_held.py
 
 check: install-dev ## what CI runs: format, lint, types, import contracts, migrations, tests
 	$(BIN)/ruff format --check .

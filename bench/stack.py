@@ -33,11 +33,11 @@ import psycopg2
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
-from kombu import Connection
 
 from sentinel_project import broker, clock, env
 from sentinel_project.supervisor import Part, Supervisor
 from sentinel_project.wire import token
+from tests.brokers import clear_rabbitmq
 
 POSTGRES = os.environ.get("BENCH_POSTGRES", "postgres://postgres@127.0.0.1:5432")
 RABBITMQ = os.environ.get("BENCH_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
@@ -209,7 +209,8 @@ def running(*, beats: int = 1) -> Iterator[Stack]:
         finally:
             stack.stop()
             if OPTIONS.stack == "server":
-                _clear_rabbitmq()
+                for prefix in (NAME, f"{NAME}.bare"):
+                    clear_rabbitmq(RABBITMQ, prefix)
 
 
 def worker_command(module: str, node: str, *more: str) -> list[str]:
@@ -247,19 +248,3 @@ def _last_words() -> str:
     """Return the end of every part's log."""
     logs = sorted((PLACE / "log").glob("*.log"))
     return "".join(f"\n-- {log.name}\n{log.read_text()[-2000:]}" for log in logs)
-
-
-def _clear_rabbitmq() -> None:
-    """Remove the queues and exchanges of our prefix."""
-    with Connection(RABBITMQ) as link:
-        channel: Any = link.channel()
-        for queue in (
-            broker.queue_name(NAME, 1),
-            settings.CELERY_TASK_DEFAULT_QUEUE,
-            f"{NAME}.bare",
-        ):
-            channel.queue_delete(queue)
-        for prefix in (NAME, f"{NAME}.bare"):
-            for exchange in ("", ".group.1", ".control", ".control.pidbox", ".events"):
-                channel.exchange_delete(f"{prefix}{exchange}")
-            channel.exchange_delete(f"reply.{prefix}.control.pidbox")

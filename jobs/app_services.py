@@ -76,7 +76,7 @@ def is_open(app: App) -> bool:
 
 def locked_app(name: str) -> App:
     """Return the app named ``name`` to be changed; a deleted one and the operators' are none."""
-    rows = App.objects.select_for_update().filter(name=name, closed_at__isnull=True)
+    rows = App.objects.select_for_update(no_key=True).filter(name=name, closed_at__isnull=True)
     app = rows.exclude(name=operators.NAME).first()
     if app is None:
         raise NotFound(f"no app {name!r}")
@@ -88,7 +88,7 @@ def edit_app(
     app: App, changes: Mapping[str, Any], *, by: App | None, user: str, now: datetime
 ) -> None:
     """Change ``LIMITS`` and ``is_enabled`` (D-80); what is as it was is no change."""
-    locked = App.objects.select_for_update().get(pk=app.pk)
+    locked = App.objects.select_for_update(no_key=True).get(pk=app.pk)
     if by == locked and changes.get("is_enabled") is False:
         raise Refused(f"app {app.name} cannot disable itself")
     before = _state(locked)
@@ -151,7 +151,7 @@ def rotate_key(app: App, *, by: App | None = None, user: str, now: datetime) -> 
 
     A third one is refused: it would end a key that is still in use (ADR 0081).
     """
-    locked = App.objects.select_for_update().get(pk=app.pk)
+    locked = App.objects.select_for_update(no_key=True).get(pk=app.pk)
     if locked.sealed_old_key:
         raise Refused(f"app {app.name} has two keys; drop the old one first")
     key = keys.new_key()
@@ -206,7 +206,7 @@ def reseal_keys() -> tuple[int, list[str]]:
     done, unreadable = 0, []
     for pk in list(App.objects.filter(closed_at__isnull=True).values_list("pk", flat=True)):
         with transaction.atomic():
-            app = App.objects.select_for_update().get(pk=pk)
+            app = App.objects.select_for_update(no_key=True).get(pk=pk)
             try:
                 done += _reseal(app)
             except keys.Unreadable:

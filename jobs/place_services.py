@@ -93,7 +93,7 @@ def set_group_enabled(
 
 
 def _locked(model: type[Place], place_id: int) -> Place:
-    place = model._default_manager.select_for_update().filter(pk=place_id).first()
+    place = model._default_manager.select_for_update(no_key=True).filter(pk=place_id).first()
     if place is None:
         raise NotFound(f"no {_WORDS[model]} {place_id}")
     return place

@@ -33,9 +33,9 @@ def claim(
         if task is None or not _is_ready(task, now):
             return None
         if task.job.is_serial:
-            Job.objects.select_for_update().get(pk=task.job_id)
+            Job.objects.select_for_update(no_key=True).get(pk=task.job_id)
         if task.job.app.max_concurrency:
-            App.objects.select_for_update().get(pk=task.job.app_id)
+            App.objects.select_for_update(no_key=True).get(pk=task.job.app_id)
         return _pass_gates(task, worker=worker, lease=lease, now=now, starts=starts)
 
 
@@ -55,7 +55,10 @@ def _is_free(task: Task) -> bool:
         counted.append(Job.objects.filter(pk=task.job_id))
     if task.job.app.max_concurrency:
         counted.append(App.objects.filter(pk=task.job.app_id))
-    return all(rows.select_for_update(skip_locked=True).first() is not None for rows in counted)
+    return all(
+        rows.select_for_update(skip_locked=True, no_key=True).first() is not None
+        for rows in counted
+    )
 
 
 def _pass_gates(

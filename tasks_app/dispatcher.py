@@ -84,7 +84,7 @@ def _ring_group(group_id: int, slots: int, now: datetime, *, spares: int) -> lis
         worker_group_id=group_id, status=TaskStatus.READY.value, ready_at__lte=now
     )
     candidates = startable(ready.filter(_is_unrung(lost_before)), now=now)
-    locked = candidates.select_for_update(of=("self",), skip_locked=True)
+    locked = candidates.select_for_update(of=("self",), skip_locked=True, no_key=True)
     in_order = locked.order_by("-priority", "ready_at", "id")[spares : spares + free]
     rows = list(in_order.values_list("pk", "priority", "rung_at"))
     again = {pk: rung_at for pk, _, rung_at in rows if rung_at is not None}
@@ -166,5 +166,5 @@ def _first_startable(group_id: int, now: datetime) -> QuerySet[Task]:
     )
     is_paused = Exists(SystemState.objects.filter(is_paused=True))
     rows = startable(ready, now=now).filter(~is_paused, worker_group__is_enabled=True)
-    locked = rows.select_for_update(of=("self",), skip_locked=True)
+    locked = rows.select_for_update(of=("self",), skip_locked=True, no_key=True)
     return ledger.for_claim(locked).order_by("-priority", "ready_at", "id")[:1]

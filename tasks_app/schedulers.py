@@ -33,7 +33,7 @@ def beat(name: str, *, now: datetime) -> None:
 def lease(name: str, *, now: datetime) -> bool:
     """Take or renew the lease; False: another scheduler holds it."""
     # The one row that always exists orders the contenders.
-    SystemState.objects.select_for_update().get(pk=1)
+    SystemState.objects.select_for_update(no_key=True).get(pk=1)
     if Scheduler.objects.exclude(name=name).filter(lease_until__gt=now).exists():
         return False
     return bool(Scheduler.objects.filter(name=name).update(lease_until=now + LEASE))

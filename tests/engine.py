@@ -18,17 +18,18 @@ from zoneinfo import ZoneInfo
 
 import environ
 import psycopg2
+from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
-from jobs.models import App, Job
+from jobs.models import App, Job, WorkerGroup
 from jobs.rules.enums import CommonStrategy, ExpressionKind
 from jobs.rules.spec import DependencyEdit, JobSpec, ScheduleEdit
 from jobs.services import submit_job
 from sentinel_project.management.commands.simulate import use_private_database
 from tasks_app import claims, planner, transitions
-from tasks_app.models import Attempt, Task
+from tasks_app.models import Attempt, SystemState, Task
 from tasks_app.rules.states import AttemptStatus, TaskStatus
 from tasks_app.rules.timing import Lease
 from tasks_app.simulation import simulate
@@ -99,6 +100,25 @@ def postgres_database(server: str) -> Iterator[None]:
                 yield
         finally:
             _execute(control, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def emptied_tables() -> Iterator[None]:
+    """Use the PostgreSQL database that is there as if it were new, and forgive no misfire."""
+    tables = [
+        model._meta.db_table
+        for label in ("jobs", "tasks_app", "logs_app")
+        for model in apps.get_app_config(label).get_models(include_auto_created=True)
+        if model not in {WorkerGroup, SystemState}
+    ]
+    with connections["default"].cursor() as cursor:
+        cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+    SystemState.objects.update(is_paused=False)
+    grace, settings.SENTINEL_MISFIRE_GRACE = settings.SENTINEL_MISFIRE_GRACE, timedelta(0)
+    try:
+        yield
+    finally:
+        settings.SENTINEL_MISFIRE_GRACE = grace
 
 
 def _execute(control: Any, *statements: str) -> None:

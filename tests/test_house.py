@@ -149,6 +149,21 @@ def test_every_reason_that_a_run_ends_with_is_known_and_explained() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
+def test_no_lock_holds_up_the_foreign_keys_of_others(path: Path) -> None:
+    """ADR 0070."""
+    locks = [
+        f"{path}:{node.lineno} {ast.unparse(node)}"
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "select_for_update"
+        and not any(keyword.arg == "no_key" for keyword in node.keywords)
+    ]
+
+    assert locks == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
 def test_nothing_is_left_for_later(path: Path) -> None:
     words = ("TODO", "FIXME", "XXX", "HACK")
     text = (ROOT / path).read_text(encoding="utf-8")

@@ -27,7 +27,10 @@ def locked_job(job_id: int, app: App) -> Job:
     A job of another app is unknown (W-21), unless the app is an ADMIN (D-80).
     """
     job = (
-        Job.objects.select_for_update(of=("self",)).select_related("app").filter(pk=job_id).first()
+        Job.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("app")
+        .filter(pk=job_id)
+        .first()
     )
     if job is None or not (app.is_admin or job.app_id == app.pk):
         raise NotFound(f"no job {job_id}")
@@ -38,7 +41,7 @@ def locked_job(job_id: int, app: App) -> Job:
 
 def lock_graph() -> None:
     """Let one change of dependencies at a time be checked for cycles (D-39)."""
-    SystemState.objects.select_for_update().get(pk=1)
+    SystemState.objects.select_for_update(no_key=True).get(pk=1)
 
 
 def renew(job: Job) -> None:

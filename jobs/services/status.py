@@ -53,7 +53,7 @@ def set_status(job_id: int, status: JobStatus, *, app: App, user: str, now: date
 @transaction.atomic
 def restore_job(job_id: int, *, app: App, user: str, now: datetime) -> Job:
     """Take a TRASHED job back as DISABLED: for the operators of the admin site alone (D-56)."""
-    job = Job.objects.select_for_update(of=("self",)).filter(pk=job_id).first()
+    job = Job.objects.select_for_update(of=("self",), no_key=True).filter(pk=job_id).first()
     if job is None:
         raise NotFound(f"no job {job_id}")
     if job.status != JobStatus.TRASHED:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 
 from jobs.expected import Expectations
@@ -28,6 +28,8 @@ BATCH = 100
 #: Jobs looked at in one transaction: a fan-out of thousands must not hold its locks for seconds.
 JOBS_AT_ONCE = 50
 _STEP_ASIDE = timedelta(seconds=30)
+#: Tries at an event that the database refused: the victim of a deadlock need not wait.
+_TRIES = 3
 
 
 def process_events(*, by: Finder, now: datetime) -> int:
@@ -61,13 +63,22 @@ def _unprocessed(now: datetime) -> QuerySet[Event]:
 def _process(event: Event, by: Finder, now: datetime) -> bool:
     """Process one event; one that fails steps aside so that it stops no other."""
     try:
-        _carry(event, by, now)
+        _carry_stubbornly(event, by, now)
     except Exception:
         logger.exception("event.failed", extra={"event_id": event.pk, "job_id": event.job_id})
         rows = Event.objects.filter(pk=event.pk)
         rows.update(not_before=now + _STEP_ASIDE, faults=F("faults") + 1)
         return False
     return True
+
+
+def _carry_stubbornly(event: Event, by: Finder, now: datetime) -> None:
+    for _ in range(_TRIES - 1):
+        try:
+            return _carry(event, by, now)
+        except OperationalError:
+            logger.warning("event.again", extra={"event_id": event.pk}, exc_info=True)
+    return _carry(event, by, now)
 
 
 def _carry(event: Event, by: Finder, now: datetime) -> None:
@@ -108,7 +119,7 @@ def _dependents(job_id: int) -> QuerySet[DependencyEntry, int]:
 
 @prepared.select
 def _locked(job_ids: Sequence[int]) -> QuerySet[Job]:
-    return Job.objects.select_for_update().filter(pk__in=job_ids).order_by("pk")
+    return Job.objects.select_for_update(no_key=True).filter(pk__in=job_ids).order_by("pk")
 
 
 @prepared.select

@@ -47,6 +47,6 @@ def _first_expiry() -> QuerySet[Task, datetime | None]:
 def _expire(task: Task, now: datetime) -> None:
     """A serial task is looked at once more first: one that only its order holds goes on."""
     if task.job.is_serial and task.status == TaskStatus.WAITING:
-        Job.objects.select_for_update().get(pk=task.job_id)
+        Job.objects.select_for_update(no_key=True).get(pk=task.job_id)
         release_waiting([task.job_id], Expectations(), now=now)
     transitions.expire(task, now=now)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
 
 from jobs.expected import Expectations
@@ -97,14 +97,19 @@ def _open_batch(job_ids: Sequence[int], now: datetime) -> tuple[int, bool]:
 
 @prepared.select
 def _locked(job_ids: Sequence[int]) -> QuerySet[Job]:
-    rows = Job.objects.select_for_update(of=("self",), skip_locked=True)
+    rows = Job.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
     return rows.filter(pk__in=job_ids, status=JobStatus.ACTIVE.value).order_by("pk")
 
 
 def _open_alone(job_id: int, now: datetime) -> None:
-    """Plan one job by itself; if that fails its due expressions are set aside (X-9)."""
+    """Plan one job by itself; if that fails its due expressions are set aside (X-9).
+
+    What the database is to blame for is raised: the next tick tries again.
+    """
     try:
         _open_batch([job_id], now)
+    except (OperationalError, InterfaceError):
+        raise
     except Exception as error:
         logger.exception("planner.job_failed", extra={"job_id": job_id})
         rows = ScheduleExpression.objects.filter(job_id=job_id, next_due_at__lte=now)

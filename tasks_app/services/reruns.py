@@ -117,7 +117,12 @@ def rerun(
 ) -> Reran:
     """Open the batch of ``plan_rerun``."""
     plan = plan_rerun(job_ids, start, end, app=app, now=now, with_dependents=with_dependents)
-    list(Job.objects.select_for_update().filter(pk__in=plan.jobs).order_by("pk").values_list("pk"))
+    list(
+        Job.objects.select_for_update(no_key=True)
+        .filter(pk__in=plan.jobs)
+        .order_by("pk")
+        .values_list("pk")
+    )
     batch = Batch.objects.create(created_at=now, user=user)
     waiting = _waiting_jobs(plan)
     openings = [

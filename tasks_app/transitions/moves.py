@@ -92,7 +92,7 @@ def lock(task: Task) -> Task:
 
 @prepared.select
 def _locked(task_id: int) -> QuerySet[Task]:
-    rows = Task.objects.select_for_update(of=("self",)).select_related("job")
+    rows = Task.objects.select_for_update(of=("self",), no_key=True).select_related("job")
     return rows.filter(pk=task_id)
 
 

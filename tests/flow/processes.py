@@ -121,6 +121,12 @@ class Installation:
         is_named = environ.get("SENTINEL_RUN_DIR") == str(self.run_dir)
         return not is_dead and (is_named or f"{self.run_dir}/" in title)
 
+    def manage(self, *words: str) -> tuple[str, int]:
+        """Run a command of ``manage.py`` here; return what it prints and its exit code."""
+        command = [sys.executable, "manage.py", *words]
+        ended = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, timeout=120)
+        return ended.stdout.decode(), ended.returncode
+
     def call(self, path: str, **params: Any) -> dict[str, Any]:
         """Call the API as the demo's app; a refusal fails the test."""
         app = self.credentials["app"]

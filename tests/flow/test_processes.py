@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import signal
 from collections import Counter
@@ -13,6 +14,7 @@ import pytest
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
+from tests.brokers import clear_rabbitmq
 from tests.flow.executions import eventually, living
 from tests.flow.processes import FAILED, KILLED, SUCCESS, Installation
 
@@ -32,13 +34,15 @@ RABBITMQ = "amqp://guest:guest@127.0.0.1:5672//"
 def sentinel(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    """Everything, with two beats."""
+    """Everything, with two beats; in the end every run that was owed is accounted for (D-73)."""
     extra = {"SENTINEL_BEATS": "2"}
     if request.param == "servers":
         extra |= request.getfixturevalue("servers")
     installation = Installation(tmp_path_factory.mktemp("flow") / "run", **extra)
     with installation.running():
         yield installation
+        found = json.loads(installation.manage("verify")[0])
+        assert (found["missing"], found["duplicate"], found["unexplained"]) == ([], [], []), found
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +51,8 @@ def servers() -> Iterator[dict[str, str]]:
     name = f"sentinel_test_{secrets.token_hex(6)}"
     try:
         control = psycopg2.connect(f"{POSTGRES}/postgres", connect_timeout=3)
-        broker = Connection(RABBITMQ, connect_timeout=3)
-        broker.ensure_connection(max_retries=1, timeout=3)
+        with Connection(RABBITMQ, connect_timeout=3) as broker:
+            broker.ensure_connection(max_retries=1, timeout=3)
     except (psycopg2.OperationalError, OperationalError, OSError) as error:
         pytest.skip(f"needs PostgreSQL and RabbitMQ on the loopback: {error}")
     control.autocommit = True
@@ -61,8 +65,7 @@ def servers() -> Iterator[dict[str, str]]:
         }
         cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
     control.close()
-    broker.default_channel.queue_delete(f"{name}.group.1")  # type: ignore[attr-defined]
-    broker.release()
+    clear_rabbitmq(RABBITMQ, name)
 
 
 def test_a_schedule_opens_each_slot_once_with_two_beats(sentinel: Installation) -> None:

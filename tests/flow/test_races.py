@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
 import pytest
+from django.db.models import QuerySet
 
 from jobs.models import App, DependencyEntry, Job, ScheduleExpression, WorkerGroup
 from jobs.rules.enums import Edit
 from jobs.rules.spec import DependencyEdit
 from jobs.services import set_dependencies
+from sentinel_project import clock
 from sentinel_project.errors import SentinelError
 from tasks_app import ledger, planner, runner, services, transitions
 from tasks_app.models import Attempt, Event, Gap, Task
@@ -23,24 +26,17 @@ from tests.engine import (
     begin,
     claim,
     cron,
-    end,
     in_threads,
     status_of,
     submit,
     task_of,
     tick,
 )
-from tests.flow.races import DUE, ROUNDS, START, a_name, scheduled
+from tests.flow.races import DUE, ROUNDS, START, a_name, finish, scheduled
 
-pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("postgres")]
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("verified_postgres")]
 
 S = TaskStatus
-
-
-def finish(attempt: Attempt) -> None:
-    """End an attempt and carry its event on, as a worker does (X-7)."""
-    end(attempt, now=DUE)
-    planner.process_events(by=Finder.TRIGGER, now=DUE)
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -88,11 +84,8 @@ def test_an_upstream_ends_while_its_dependent_is_being_opened(app: App) -> None:
 
 def test_two_planners_open_the_same_slots_once(app: App) -> None:
     """D-21, X-9, I1: five hundred slots of twenty-five jobs."""
-    now = START + timedelta(minutes=20)
+    now = START + timedelta(minutes=19)
     jobs = [submit(app, a_name(), now=START, schedule=(cron("* * * * *"),)) for _ in range(25)]
-    for job in jobs:
-        # The slot at the floor is not among the five hundred.
-        ScheduleExpression.objects.filter(job=job).update(next_due_at=START + timedelta(minutes=1))
 
     in_threads(*(partial(planner.open_due, now=now) for _ in range(2)))
 
@@ -243,6 +236,50 @@ def test_slots_that_go_on_by_themselves_keep_to_an_apps_limit(app: App) -> None:
 
     assert max(counts) <= 1
     assert Task.objects.filter(job__app=limited, status=S.SUCCESS.value).exists()
+
+
+def a_graph(app: App) -> list[Job]:
+    """Submit three upstreams, three that they name, and one with a schedule that waits for all."""
+    tops = [scheduled(app) for _ in range(3)]
+    middles = [
+        scheduled(app, schedule=(), dependencies=tuple(after(top) for top in tops if top != left))
+        for left in tops
+    ]
+    last = scheduled(app, dependencies=tuple(after(middle) for middle in middles))
+    return [*tops, *middles, last]
+
+
+def all_have_ended(tasks: QuerySet[Task], count: int, deadline: float) -> bool:
+    return tasks.filter(status=S.SUCCESS).count() == count or clock.monotonic() > deadline
+
+
+def work_until(is_over: Callable[[], bool], tasks: QuerySet[Task]) -> None:
+    """Claim, run and end whatever is READY, as one worker of several."""
+    while not is_over():
+        for task in tasks.filter(status=S.READY):
+            attempt = claim(task, now=DUE)
+            if attempt is not None and transitions.start(attempt, now=DUE):
+                finish(attempt)
+
+
+def tick_until(is_over: Callable[[], bool]) -> None:
+    while not is_over():
+        tick(DUE)
+
+
+def test_two_beats_and_four_workers_miss_and_double_nothing(app: App) -> None:
+    """I1, I2, I11: every run of a graph is there once, and was tried once."""
+    for _ in range(max(3, ROUNDS // 5)):
+        jobs = a_graph(app)
+        tasks = Task.objects.filter(job__in=jobs)
+        is_over = partial(all_have_ended, tasks, len(jobs), clock.monotonic() + 50)
+        beats, workers = partial(tick_until, is_over), partial(work_until, is_over, tasks)
+
+        in_threads(*[beats] * 2, *[workers] * 4)
+
+        assert sorted(tasks.values_list("job_id", "due_at", "status", "attempt_count")) == [
+            (job.pk, DUE, S.SUCCESS, 1) for job in jobs
+        ]
 
 
 def test_two_edits_that_close_a_cycle_together_are_not_both_accepted(app: App) -> None:

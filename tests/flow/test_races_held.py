@@ -2,63 +2,26 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
 
 from jobs.models import App
-from sentinel_project import clock
+from jobs.rules.enums import CommonStrategy
 from sentinel_project.errors import SentinelError
 from tasks_app import services, transitions
-from tasks_app.models import Attempt, Task
+from tasks_app.models import Attempt, Event, Task
 from tasks_app.rules.states import FINAL, LIVE, AttemptStatus, TaskStatus
 from tasks_app.transitions import Ending
-from tests.engine import ANN, begin, claim, end, in_threads, status_of, task_of, tick
-from tests.flow.races import DUE, ROUNDS, scheduled
+from tests.engine import ANN, after, begin, claim, cron, end, in_threads, status_of, task_of, tick
+from tests.flow.races import DUE, ROUNDS, finish, meanwhile, scheduled
 
-pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("postgres")]
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("verified_postgres")]
 
 S = TaskStatus
-R = TypeVar("R")
-
-
-def meanwhile(work: Callable[[], R], held: Callable[[], object]) -> R:
-    """Do ``held``; before it commits start ``work`` elsewhere and let it go as far as it can."""
-    with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            held()
-            future = pool.submit(_closing, work)
-            _wait_until_stuck_or_done(future)
-        return future.result(timeout=30)
-
-
-def _closing(work: Callable[[], R]) -> R:
-    try:
-        return work()
-    finally:
-        connections.close_all()
-
-
-def _wait_until_stuck_or_done(future: Future[Any]) -> None:
-    pause, deadline = threading.Event(), clock.monotonic() + 20
-    while not future.done():
-        assert clock.monotonic() < deadline, "it neither ends nor waits for a lock"
-        with connection.cursor() as cursor:
-            # What the server's processes do is read once in a transaction, unless it is forgotten.
-            cursor.execute("SELECT pg_stat_clear_snapshot()")
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            if cursor.fetchone()[0]:
-                return
-        pause.wait(0.01)
 
 
 def started(app: App, **words: Any) -> tuple[Task, Attempt]:
@@ -143,6 +106,23 @@ def test_success_and_force_in_one_moment_leave_what_was_first(app: App) -> None:
 
     assert refusal
     assert status_of(task) is S.SUCCESS
+
+
+def test_a_run_that_ends_is_named_once_more_and_neither_is_undone(app: App) -> None:
+    """X-8: the namer has the job's lock and waits for the end, which must not wait for the job."""
+    upstream = scheduled(app, schedule=(cron("0 15,45 0 * * ?"),))
+    any_run = (after(upstream, strategy=CommonStrategy.ANYONE),)
+    named = scheduled(app, schedule=(), dependencies=any_run)
+    tick(DUE)
+    first, second = Task.objects.filter(job=upstream).order_by("due_at")
+    finish(begin(first, now=DUE))
+    task = Task.objects.get(job=named)
+    ending = begin(task, now=DUE)
+
+    meanwhile(partial(finish, begin(second, now=DUE)), partial(end, ending, now=DUE))
+
+    assert status_of(task) is S.SUCCESS
+    assert not Event.objects.filter(faults__gt=0).exists()
 
 
 def test_a_storm_of_verbs_leaves_every_task_whole(app: App) -> None:
