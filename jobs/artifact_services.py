@@ -103,7 +103,7 @@ def _refuse_sizes(piece: Piece) -> None:
 
 def _begun(piece: Piece, owner: App | None, user: str, now: datetime) -> Artifact:
     """Return the artifact that the piece belongs to, locked; a new one counts for the quota."""
-    rows = Artifact.objects.select_for_update(of=("self",))
+    rows = Artifact.objects.select_for_update(of=("self",), no_key=True)
     artifact = rows.filter(app=owner, sha256=piece.sha256).first()
     if artifact is None:
         _refuse_quota(piece, owner)
@@ -120,7 +120,7 @@ def _begun(piece: Piece, owner: App | None, user: str, now: datetime) -> Artifac
 def _refuse_quota(piece: Piece, owner: App | None) -> None:
     if owner is None:
         return
-    App.objects.select_for_update().get(pk=owner.pk)
+    App.objects.select_for_update(no_key=True).get(pk=owner.pk)
     used = Artifact.objects.filter(app=owner).aggregate(total=Sum("size"))["total"] or 0
     if used + piece.size > settings.SENTINEL_ARTIFACT_QUOTA:
         raise Refused(

@@ -42,7 +42,11 @@ def set_credential(
 
     ``value`` None leaves a present value as it is.
     """
-    row = Credential.objects.select_for_update().filter(name=name, worker_group=place.group).first()
+    row = (
+        Credential.objects.select_for_update(no_key=True)
+        .filter(name=name, worker_group=place.group)
+        .first()
+    )
     _refuse(name, value, kind, is_new=row is None)
     before = None if row is None else _state(row)
     if row is None:

@@ -64,7 +64,12 @@ def edit_script(
 
 def _locked(script_id: int, app: App) -> Script:
     """Return a script that ``app`` may change: its own; one for everybody is the ADMIN apps'."""
-    script = lookup.scripts_of(app).select_for_update(of=("self",)).filter(pk=script_id).first()
+    script = (
+        lookup.scripts_of(app)
+        .select_for_update(of=("self",), no_key=True)
+        .filter(pk=script_id)
+        .first()
+    )
     if script is None:
         raise NotFound(f"no script {script_id}")
     if not (app.is_admin or script.app_id == app.pk):
