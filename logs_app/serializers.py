@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, TypedDict
 
+from logs_app.models import StreamKind
 from logs_app.store import Slice
-from sentinel_project.wire.fields import MAX_ID, IdField, IntegerField
+from sentinel_project.wire.fields import MAX_ID, IdField, IntegerField, WordField
 from sentinel_project.wire.params import Params
 from sentinel_project.wire.schemas import Id
 
@@ -33,6 +35,36 @@ class ReadingParams(Params):
     attemptId = IntegerField(1, _MAX_NUMBER, source="attempt_number", required=False)
     offset = IntegerField(0, MAX_ID, required=False)
     size = IntegerField(1, _MAX_SIZE, required=False)
+
+
+class StreamName(StrEnum):
+    RESULT = "result"
+    LOG = "log"
+
+    @property
+    def kind(self) -> StreamKind:
+        return StreamKind[self.name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Following:
+    """Which stream is followed, and from which byte; attempt None: the present one."""
+
+    task_id: int
+    attempt_number: int | None = None
+    stream: StreamName = StreamName.LOG
+    offset: int = 0
+
+
+class FollowingParams(Params):
+    """``parameters`` of /api/log/tail."""
+
+    builds = Following
+
+    taskId = IdField(source="task_id")
+    attemptId = IntegerField(1, _MAX_NUMBER, source="attempt_number", required=False)
+    stream = WordField(StreamName, required=False)
+    offset = IntegerField(0, MAX_ID, required=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,12 @@ from datetime import UTC, datetime
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
+def _shown(value: object) -> str:
+    """Return what stands for ``value``: of a request its path, since a token may be behind it."""
+    method, path = getattr(value, "method", None), getattr(value, "path", None)
+    return f"{method} {path}" if method and path else str(value)
+
+
 class JsonFormatter(logging.Formatter):
     """Formats a record and whatever its caller passed in ``extra``."""
 
@@ -22,4 +28,4 @@ class JsonFormatter(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, ensure_ascii=False, default=_shown)

@@ -21,11 +21,11 @@ def document() -> dict[str, Any]:
 
 
 def problems_of(path: str, status: int, raw: dict[str, Any]) -> list[str]:
-    """Return how an answer differs from the document; an address that is not in it has no say.
+    """Return how the answer to a POST differs from the document; one that is not in it has no say.
 
     Text in ``data`` is looked into. What the document does not name must not be there.
     """
-    if path not in document()["paths"]:
+    if "post" not in document()["paths"].get(path, {}):
         return []
     data = json.loads(raw["data"]) if isinstance(raw["data"], str) else raw["data"]
     validator = _validator(path, str(status))

@@ -30,6 +30,7 @@ from schemathesis.specs.openapi.checks import (
 from sentinel_project.wire.fields import MAX_ID
 from tests import documented
 from tests.caller import Caller, sign
+from tests.unit.test_wire_docs import TAIL
 
 Operation = APIOperation[Any, Any, Any, Any]
 JSON = "application/json"
@@ -128,10 +129,12 @@ class Attack:
 
 
 def operations() -> Iterator[Operation]:
+    """Yield what answers with an envelope; a stream is followed by tests of its own."""
     schema = schemathesis.openapi.from_dict(documented.document())
     for each in schema.get_all_operations():
         assert isinstance(each, Ok)
-        yield each.ok()
+        if each.ok().path != TAIL:
+            yield each.ok()
 
 
 def _strategy(operation: Operation) -> SearchStrategy[Any]:

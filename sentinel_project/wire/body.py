@@ -31,7 +31,7 @@ _LIMITS = {"user": MAX_NAME, "appName": MAX_NAME, "appToken": MAX_TOKEN}
 def envelope_of(request: HttpRequest) -> Envelope:
     """Unwrap ``request``; all that is wrong with the envelope itself is refused together."""
     if request.method == "GET":
-        return _envelope(_form(request.META.get("QUERY_STRING", "").encode("latin-1")))
+        return _envelope(query_of(request))
     raw = _body_of(request)
     encoding = request.META.get("HTTP_CONTENT_ENCODING", "identity")
     if encoding.strip().lower() not in {"", "identity"}:
@@ -44,6 +44,24 @@ def envelope_of(request: HttpRequest) -> Envelope:
     if charset not in {"utf-8", "utf8", "us-ascii"}:
         raise UnsupportedMediaType(content_type, f"charset {charset} is not accepted, only utf-8")
     return _envelope(_READERS[kind](raw, request.META))
+
+
+def query_of(request: HttpRequest) -> dict[str, object]:
+    """Return the fields of the query string, each of which may be there once."""
+    return _form(request.META.get("QUERY_STRING", "").encode("latin-1"))
+
+
+def flat_envelope_of(request: HttpRequest) -> Envelope:
+    """Unwrap a query string that has the parameters as fields of their own.
+
+    Browsers' event sources can send nothing but an address. With a field ``parameters`` it is an
+    envelope like any other, which is also the only form that a strong token can sign.
+    """
+    fields = query_of(request)
+    if "parameters" in fields:
+        return _envelope(fields)
+    envelope = {name: fields.pop(name) for name in _LIMITS if name in fields}
+    return _envelope(envelope | {"parameters": fields})
 
 
 def _wrong_type(content_type: str) -> str:

@@ -21,6 +21,7 @@ from sentinel_project.wire import jsontext
 logger = logging.getLogger(__name__)
 
 API_PREFIX = "/api/"
+_RETRY_AFTER = {429: "60", 503: "5"}
 
 
 class ReplyCode(IntEnum):
@@ -33,6 +34,10 @@ class ReplyCode(IntEnum):
 
 class BodyTooLarge(APIException):
     status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class Busy(APIException):
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     status, reply = _reply_to(error)
     envelope: Envelope | None = getattr(context["view"], "envelope", None)
     body = reply.body(as_text=wants_text(context["request"], envelope))
-    headers = {"Retry-After": "60"} if status == HTTPStatus.TOO_MANY_REQUESTS else None
+    seconds = _RETRY_AFTER.get(status)
+    headers = {"Retry-After": seconds} if seconds else None
     return Response(body, status=status, headers=headers)
 
 

@@ -18,7 +18,7 @@ from sentinel_project.wire import jsontext, schemas
 from sentinel_project.wire.body import MAX_NAME, MAX_TOKEN
 from sentinel_project.wire.envelope import Reply
 from sentinel_project.wire.examples import example
-from sentinel_project.wire.params import Params
+from sentinel_project.wire.params import REQUEST_ID, Params
 from sentinel_project.wire.schemas import Schema
 
 _TOKEN = "1772600000c932fc5830b82026327c821a39e0b5df"  # noqa: S105 (the documents' worked example)
@@ -118,17 +118,19 @@ class EnvelopeSchema(AutoSchema):
     ) -> Schema:
         names = _Names(registry)
         view: Any = type(self.view)
-        params: type[Params] = view.params
-        asked = schemas.params_schema(params, names)
-        sample = dict(params.example) or example(asked, names.found)
         words = path.removeprefix("/api/").split("/")
         return {
             "operationId": "_".join([*words, method.lower()]),
             "summary": _summary(view),
             "tags": [words[0]],
-            **(_query if method == "GET" else _body)(asked, sample, names),
+            **self._request(method, view.params, names),
             "responses": self._responses(method, names),
         }
+
+    def _request(self, method: str, params: type[Params], names: _Names) -> Schema:
+        asked = schemas.params_schema(params, names)
+        sample = dict(params.example) or example(asked, names.found)
+        return (_query if method == "GET" else _body)(asked, sample, names)
 
     def _responses(self, method: str, names: _Names) -> Schema:
         answer, may_refuse = answer_of(type(self.view))
@@ -140,13 +142,40 @@ class EnvelopeSchema(AutoSchema):
             "refused": {"value": _SHARED["Refused"]["examples"][0]},
         }
         ok = {"schema": {"anyOf": [_done(data, may_refuse), refused]}, "examples": told}
-        found = {"200": {"description": _OK, "content": {"application/json": ok}}}
-        for status, (name, why) in _ERRORS.items():
-            if method == "POST" or status not in _OF_BODIES:
-                found[status] = names.response(status, why, names.shared(_SHARED, name))
-        return found
+        answers = {"200": {"description": _OK, "content": {"application/json": ok}}}
+        return answers | {
+            status: names.error(status)
+            for status in _ERRORS
+            if method == "POST" or status not in _OF_BODIES
+        }
 
 
+class TailSchema(EnvelopeSchema):
+    """A stream of events, asked for by plain fields of a query string."""
+
+    def _request(self, method: str, params: type[Params], names: _Names) -> Schema:
+        """Return the parameters as fields; the envelope's are not needed in a session."""
+        table = names.found(schemas.params_schema(params, names)["$ref"])
+        own = {name: each for name, each in table["properties"].items() if name != REQUEST_ID}
+        fields = own | _words(names)
+        return {
+            "parameters": [
+                {"name": n, "in": "query", "required": n in table["required"], "schema": schema}
+                for n, schema in fields.items()
+            ]
+        }
+
+    def _responses(self, method: str, names: _Names) -> Schema:
+        content = {
+            "text/event-stream": {"schema": {"type": "string"}, "example": _EVENTS},
+            "application/json": {"schema": names.shared(_SHARED, "Refused")},
+        }
+        busy = {"503": names.error("503", "So many follow already: poll, or try again later.")}
+        answers = {"200": {"description": "Events, or a refusal.", "content": content}}
+        return answers | {each: names.error(each) for each in ("400", "429", "500")} | busy
+
+
+_EVENTS = 'id: 6\ndata: {"log":"hello\\n"}\n\nevent: end\nid: 6\ndata: {"offset":6}\n\n'
 _OK = "Done (code 0) or refused (code 1). data is text if parameters came as text."
 
 
@@ -226,10 +255,11 @@ class _Names:
         """Return the reference to a schema of ``book``, which endpoints share."""
         return self(prefix + name[0].upper() + name[1:], book, lambda: dict(book[name]))
 
-    def response(self, status: str, why: str, schema: Schema) -> Schema:
-        """Return the reference to an error that every endpoint shares."""
+    def error(self, status: str, meaning: str = "") -> Schema:
+        """Return the reference to an error that endpoints share."""
+        kind, why = _ERRORS.get(status, ("Refused", meaning))
         name = f"Error{status}"
-        content = {"application/json": {"schema": schema}}
+        content = {"application/json": {"schema": self.shared(_SHARED, kind)}}
         part = ResolvedComponent(name, ResolvedComponent.RESPONSE, object=_ERRORS)
         part.schema = {"description": why, "content": content}
         self._registry.register_on_missing(part)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.http import Http404
+from django.http import Http404, HttpResponseBase
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
@@ -48,13 +48,16 @@ class EnvelopeView(APIView):
         """Method first, then the envelope, then who it is."""
         if (request.method or "").lower() not in self.http_method_names:
             raise MethodNotAllowed(request.method or "")
-        self.envelope = body.envelope_of(request)
+        self.envelope = self.unwrap(request)
         super().initial(request, *args, **kwargs)
+
+    def unwrap(self, request: Request) -> Envelope | None:
+        return body.envelope_of(request)
 
     def post(self, request: Request) -> Response:
         return self._respond(request)
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponseBase:
         return self._respond(request)
 
     def answer(self, request: Request, unwrapped: Envelope) -> Reply[Any]:

@@ -15,14 +15,20 @@ PIECE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some of a stream; ``next_offset`` None: there is nothing after it now."""
+    """Some of a stream, up to ``reached``; ``next_offset`` None: there is nothing after it now."""
 
     name: str
     size: int
     text: str
     next_offset: int | None
     is_end: bool
+    reached: int = 0
     problem: str = ""
+
+    @property
+    def is_followed(self) -> bool:
+        """Tell whether more may be printed behind all that is there."""
+        return not (self.is_end or self.problem or self.next_offset)
 
 
 def piece_of(attempt: Attempt, kind: StreamKind, *, offset: int, size: int) -> Piece:
@@ -31,6 +37,6 @@ def piece_of(attempt: Attempt, kind: StreamKind, *, offset: int, size: int) -> P
     try:
         found = store.read(attempt.pk, kind, offset=offset, size=size)
     except SentinelError as refusal:
-        return Piece(kind.name, total, "", None, False, str(refusal))
+        return Piece(kind.name, total, "", None, False, problem=str(refusal))
     following = found.offset if found.offset < total else None
-    return Piece(kind.name, total, found.text, following, found.is_end)
+    return Piece(kind.name, total, found.text, following, found.is_end, found.offset)

@@ -19,13 +19,14 @@ from sentinel_project.wire.fields import WireField
 from tests import documented
 from tests.builders import make_task
 from tests.caller import Caller
-from tests.unit.test_wire_docs import endpoints
+from tests.unit.test_wire_docs import TAIL, endpoints
 
 PATHS = sorted(endpoints())
 
 
 def operations() -> list[tuple[str, str, dict[str, Any]]]:
-    paths = documented.document()["paths"]
+    """Return address, method and description of what answers with an envelope."""
+    paths = {path: told for path, told in documented.document()["paths"].items() if path != TAIL}
     return [(path, method, told) for path in paths for method, told in paths[path].items()]
 
 
@@ -54,6 +55,17 @@ def test_an_answer_with_another_shape_would_be_noticed(caller: Caller) -> None:
         assert documented.problems_of(path, 200, raw | {"data": raw["data"] | data})
     assert documented.problems_of(path, 200, raw | {"data": {}})
     assert documented.problems_of(path, 200, {"code": 2, "msg": "x", "data": {}})
+
+
+def test_following_a_log_is_told_as_a_stream_of_events() -> None:
+    (told,) = documented.document()["paths"][TAIL].values()
+
+    fields = {each["name"]: each["required"] for each in told["parameters"]}
+    assert fields == dict.fromkeys(
+        ("attemptId", "stream", "offset", "user", "appName", "appToken"), False
+    ) | {"taskId": True}
+    assert "text/event-stream" in told["responses"]["200"]["content"]
+    assert {"400", "429", "500", "503"} <= set(told["responses"])
 
 
 @pytest.mark.parametrize(("path", "method", "told"), OPERATIONS)

@@ -14,12 +14,15 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from jobs.endpoint import Endpoint
 from jobs.serializers import PreviewJobParams, SubmitJobParams
+from logs_app.serializers import FollowingParams
 from sentinel_project.wire.fields import InstantField, ListField
 from sentinel_project.wire.params import Params
 from tasks_app.timeline import What
 
 DOC = (Path(__file__).parents[2] / "docs" / "wire.md").read_text()
 NEEDED = "needed"
+#: Takes parameters as an endpoint does, and streams its answer.
+TAIL = "/api/log/tail"
 
 
 def endpoints() -> dict[str, type[Endpoint]]:
@@ -89,6 +92,10 @@ def accepts_of(field: Any) -> str:
 @pytest.mark.parametrize(("address", "view"), sorted(endpoints().items()), ids=str)
 def test_every_endpoint_has_a_table_of_its_parameters(address: str, view: type[Endpoint]) -> None:
     assert table(f"`{address}`") == expected(view.params)
+
+
+def test_following_a_log_has_a_table_of_its_parameters() -> None:
+    assert table(f"`{TAIL}`") == expected(FollowingParams)
 
 
 @pytest.mark.parametrize("name", ["dependencyList", "scheduleExpressionList"])

@@ -131,7 +131,7 @@ class Command(BaseCommand):
             argv=[
                 *(sys.executable, "-m", "gunicorn", "sentinel_project.wsgi:application"),
                 *("--bind", f"{_HOST}:{self.web_port}", "--no-control-socket"),
-                *("--worker-class", "gthread", "--workers", "2", "--threads", "8"),
+                *("--worker-class", "gthread", "--workers", "2", "--threads", "16"),
                 *("--graceful-timeout", "3"),
             ],
             stage=_FRONT,
