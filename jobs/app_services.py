@@ -14,6 +14,7 @@ from django.db import transaction
 
 from jobs import audit, keys, operators
 from jobs.models import App, Job, WorkerGroup
+from jobs.rules import allowance
 from jobs.rules.enums import AppKind, JobStatus
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
 from tasks_app.executors import job_types
@@ -122,7 +123,11 @@ def _apply(app: App, changes: Mapping[str, Any]) -> None:
         app.allowed_groups.set(_known_groups(changes["allowed_groups"]))
 
 
-def _known_types(allowed: Mapping[str, list[int]]) -> dict[str, list[int]]:
+def _known_types(allowed: Any) -> dict[str, list[int]]:
+    if not isinstance(allowed, Mapping):
+        raise InvalidParameters("jobTypes: it must be an object")
+    if problem := allowance.problem(allowed):
+        raise InvalidParameters(f"jobTypes {problem}")
     if unknown := sorted(set(allowed) - set(job_types())):
         raise InvalidParameters(
             f"jobTypes: there is no {', '.join(unknown)}; known are {', '.join(job_types())}"

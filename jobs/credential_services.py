@@ -69,6 +69,22 @@ def delete_credential(row: Credential, *, by: App | None, user: str, now: dateti
     row.delete()
 
 
+def reseal_credentials() -> tuple[int, list[str]]:
+    """Seal every value anew under the present secret; return how many, and whose seal is lost."""
+    done, unreadable = 0, []
+    for pk in list(Credential.objects.values_list("pk", flat=True)):
+        with transaction.atomic():
+            row = Credential.objects.select_for_update(no_key=True).get(pk=pk)
+            try:
+                row.sealed = keys.seal(keys.unseal(row.sealed))
+            except keys.Unreadable:
+                unreadable.append(row.name)
+                continue
+            row.save(update_fields=["sealed"])
+            done += 1
+    return done, unreadable
+
+
 def _refuse(name: str, value: str | None, kind: CredentialKind, *, is_new: bool) -> None:
     problems = []
     if not is_name(name):

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from jobs.admin.apps import AppAdmin
+from jobs.admin.assets import ArtifactAdmin, CredentialAdmin, ScriptAdmin, ScriptVersionAdmin
 from jobs.admin.audit import AuditEntryAdmin
 from jobs.admin.groups import WorkerGroupAdmin
 from jobs.admin.jobs import JobAdmin
 
-__all__ = ["AppAdmin", "AuditEntryAdmin", "JobAdmin", "WorkerGroupAdmin"]
+__all__ = [
+    "AppAdmin",
+    "ArtifactAdmin",
+    "AuditEntryAdmin",
+    "CredentialAdmin",
+    "JobAdmin",
+    "ScriptAdmin",
+    "ScriptVersionAdmin",
+    "WorkerGroupAdmin",
+]

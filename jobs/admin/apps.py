@@ -32,11 +32,24 @@ def rotation_of(app: App) -> str:
 class AppForm(RefusableForm):
     """Registers or limits an app; the operators' own name is taken."""
 
+    class Meta:
+        model = App
+        exclude = ()
+        labels = {"allowed_types": "Job types"}
+        help_texts = {
+            "allowed_types": "worker group ids by job type, such as "
+            '{"shell": [1], "java": []}; {} = every type, an empty list = every group'
+        }
+
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])
         if name == operators.NAME:
             self.add_error("name", "this name is reserved for operators")
         return name
+
+    def clean_allowed_types(self) -> Any:
+        """An empty field is an empty object: every type."""
+        return self.cleaned_data["allowed_types"] or {}
 
     def clean_max_priority(self) -> int:
         value = int(self.cleaned_data["max_priority"])

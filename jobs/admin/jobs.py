@@ -18,6 +18,7 @@ from jobs.admin.inlines import DependencyInline, ExpressionInline
 from jobs.admin.job_form import JobForm
 from jobs.admin.job_list import StatusFilter, TypeFilter
 from jobs.admin.preview import preview
+from jobs.admin.rendered import rendered
 from jobs.admin.saving import apply, submit
 from jobs.models import Job
 from jobs.rules.enums import JobStatus
@@ -83,7 +84,7 @@ class JobAdmin(SentinelAdmin):
     change_form_outer_before_template = "admin/sentinel/job_acts.html"
 
     class Media:
-        js = ("sentinel/preview.js", "sentinel/confirm.js")
+        js = ("sentinel/preview.js", "sentinel/rendered.js", "sentinel/confirm.js")
 
     # -- lists -------------------------------------------------------------------------------------
 
@@ -196,13 +197,24 @@ class JobAdmin(SentinelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.preview_view)
-        return [path("preview/", view, name="jobs_job_preview"), *super().get_urls()]
+        rendering = self.admin_site.admin_view(self.rendered_view)
+        return [
+            path("preview/", view, name="jobs_job_preview"),
+            path("rendered/", rendering, name="jobs_job_rendered"),
+            *super().get_urls(),
+        ]
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
         """GET …/preview/: the next runs of an expression that is being typed."""
         if not self.has_view_permission(request) and not self.has_add_permission(request):
             return JsonResponse({"valid": False, "msg": "you may not see jobs"}, status=403)
         return preview(request, now=clock.now())
+
+    def rendered_view(self, request: HttpRequest) -> HttpResponse:
+        """POST …/rendered/: content that is being typed, with its placeholders filled in."""
+        if not self.has_change_permission(request) and not self.has_add_permission(request):
+            return JsonResponse({"valid": False, "msg": "you may not edit jobs"}, status=403)
+        return rendered(request, now=clock.now())
 
     # -- verbs -------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib import admin
@@ -9,12 +10,18 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.html import format_html
 
 from logs_app.models import StreamKind
 from sentinel_project.admin_base import ReadOnlyAdmin, instant, labelled
 from tasks_app.admin.output import PIECE, piece_of
 from tasks_app.models import Attempt
 from tasks_app.rules.states import AttemptStatus
+
+_COLUMNS = tuple(
+    field.name for field in Attempt._meta.fields if field.name not in {"id", "rendered"}
+)
+_AS_RUN = ("content_as_run", "extra_as_run")
 
 
 @admin.register(Attempt)
@@ -34,7 +41,21 @@ class AttemptAdmin(ReadOnlyAdmin):
     list_select_related = ("task",)
     search_fields = ("worker", "reason")
     ordering = ("-pk",)
+    readonly_fields = _AS_RUN
     change_form_outer_before_template = "admin/sentinel/attempt_links.html"
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Show what really ran, placeholders filled in, where that is not what the job says."""
+        return (*_COLUMNS, *(_AS_RUN if obj and obj.rendered else ()))
+
+    @admin.display(description="content as it ran")
+    def content_as_run(self, attempt: Attempt) -> str:
+        return format_html('<pre class="sn-pre">{}</pre>', (attempt.rendered or {}).get("content"))
+
+    @admin.display(description="parameters as they were")
+    def extra_as_run(self, attempt: Attempt) -> str:
+        text = json.dumps((attempt.rendered or {}).get("extra"), ensure_ascii=False, indent=2)
+        return format_html('<pre class="sn-pre">{}</pre>', text)
 
     @labelled("status")
     def status_label(self, attempt: Attempt) -> str:

@@ -32,6 +32,15 @@ class WorkerAdmin(ReadOnlyAdmin):
     def heard(self, worker: Worker) -> str:
         return ago(worker.beat_at)
 
+    @admin.display(description="can run")
+    def can_run(self, worker: Worker) -> str:
+        return ", ".join(name for name, lack in worker.job_types.items() if not lack) or "-"
+
+    @admin.display(description="cannot run")
+    def cannot_run(self, worker: Worker) -> str:
+        told = (f"{name}: {lack}" for name, lack in worker.job_types.items() if lack)
+        return "; ".join(told) or "-"
+
     @admin.display(description="serves")
     def serves(self, worker: Worker) -> str:
         return ", ".join(group.name for group in worker.groups.all()) or "-"
