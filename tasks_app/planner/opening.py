@@ -21,7 +21,7 @@ from jobs.rules.enums import JobStatus
 from sentinel_project import prepared
 from tasks_app import ledger, transitions
 from tasks_app.models import Gap
-from tasks_app.planner.plans import Plan, plan_job
+from tasks_app.planner.plans import Plan, plan_job, skip_marks
 from tasks_app.planner.release import release_waiting
 from tasks_app.rules.states import TaskStatus
 
@@ -82,7 +82,7 @@ def _open_batch(job_ids: Sequence[int], now: datetime) -> tuple[int, bool]:
     expectations = Expectations()
     expectations.take(jobs)
     cursors = _due_cursors(jobs, now)
-    plan = Plan()
+    plan = Plan(skip_marks=skip_marks(list(cursors)))
     for job in jobs:
         plan_job(expectations.facts(job.pk), cursors[job.pk], expectations, plan, now)
     _write(plan, now)
@@ -133,12 +133,8 @@ def _cursors(
 
 
 def _write(plan: Plan, now: datetime) -> None:
-    """Move the cursors by compare-and-set, and open only for those that were still there."""
-    moved = set()
-    for expression_id, cursor, following in plan.cursors:
-        where = {"pk": expression_id, "next_due_at": cursor}
-        if prepared.write(ScheduleExpression, where, {"next_due_at": following}):
-            moved.add(expression_id)
+    """Move the cursors, and open only for those that were still where they were read."""
+    moved = _moved(plan)
     if plan.ended:
         ScheduleExpression.objects.filter(job_id__in=plan.ended).update(next_due_at=None)
     plan.openings = [o for o in plan.openings if o.expression_id in moved]
@@ -148,3 +144,24 @@ def _write(plan: Plan, now: datetime) -> None:
     # What is left out by decision is expected no more: whoever waited for it may go (D-23).
     for job in {gap.job_id: gap.job for gap in gaps}.values():
         transitions.leave_event(job, now=now)
+
+
+def _moved(plan: Plan) -> set[int]:
+    """Move cursors by compare-and-set, those that go the same way together; return whose moved."""
+    together: dict[tuple[datetime, datetime | None], list[int]] = {}
+    for expression_id, cursor, following in plan.cursors:
+        together.setdefault((cursor, following), []).append(expression_id)
+    moved = set()
+    for (cursor, following), ids in together.items():
+        # Locked, so that all that still stand there are those that are moved.
+        standing = ids if len(ids) == 1 else _standing(ids, cursor)
+        where = {"pk__in": standing, "next_due_at": cursor}
+        if prepared.write(ScheduleExpression, where, {"next_due_at": following}):
+            moved.update(standing)
+    return moved
+
+
+@prepared.select
+def _standing(ids: Sequence[int], cursor: datetime) -> QuerySet[ScheduleExpression, int]:
+    rows = ScheduleExpression.objects.select_for_update().filter(pk__in=ids, next_due_at=cursor)
+    return rows.order_by("pk").values_list("pk", flat=True)

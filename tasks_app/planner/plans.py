@@ -6,7 +6,7 @@ cursors that still stood where they were read (D-21, X-9).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -43,6 +43,8 @@ class Plan:
     ended: list[int] = field(default_factory=list)
     #: Some expression has more slots than one pass takes.
     has_more: bool = False
+    #: By job, the due times that are to be left out, as read under the jobs' locks.
+    skip_marks: Mapping[int, Mapping[datetime, SkipMark]] = field(default_factory=dict)
 
 
 def plan_job(
@@ -107,7 +109,7 @@ def _plan_openings(
         _plan_one_off(facts, decision, plan)
         return
     upstreams = expectations.counting(facts)
-    marks = _skip_marks(facts.job, decision.open)
+    marks = plan.skip_marks.get(facts.job.pk, {})
     too_early: dict[int, list[datetime]] = {}
     status = TaskStatus.WAITING if upstreams or facts.job.is_serial else TaskStatus.READY
     for due, names in sorted(decision.open.items()):
@@ -167,14 +169,17 @@ def _gap(facts: Facts, missed: Missed, now: datetime) -> Gap:
     return ledger.gap_of(facts.job, series, missed.due_at, missed.reason, now)
 
 
-def _skip_marks(job: Job, dues: Iterable[datetime]) -> dict[datetime, SkipMark]:
-    wanted = set(dues)
-    return {mark.due_at: mark for mark in _marks(job.pk) if mark.due_at in wanted}
+def skip_marks(job_ids: Sequence[int]) -> dict[int, dict[datetime, SkipMark]]:
+    """Return the marks of jobs by their due times."""
+    found: dict[int, dict[datetime, SkipMark]] = {}
+    for mark in _marks(job_ids):
+        found.setdefault(mark.job_id, {})[mark.due_at] = mark
+    return found
 
 
 @prepared.select
-def _marks(job_id: int) -> QuerySet[SkipMark]:
-    return SkipMark.objects.filter(job_id=job_id)
+def _marks(job_ids: Sequence[int]) -> QuerySet[SkipMark]:
+    return SkipMark.objects.filter(job_id__in=job_ids)
 
 
 def _skipped(facts: Facts, due_at: datetime, expression_id: int, mark: SkipMark) -> Opening:

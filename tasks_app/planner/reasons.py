@@ -25,9 +25,12 @@ def note_reasons(*, now: datetime) -> int:
     if tasks:
         is_paused = ledger.is_system_paused()
         slots = workers.live_slots(now)
+        held: dict[Gate, list[Task]] = {}
         for task in tasks:
-            gate = _holding(task, slots, is_paused=is_paused, now=now)
-            transitions.wait(task, gate.reason or Reason.QUEUED, gate.text, gate=gate.name, now=now)
+            held.setdefault(_holding(task, slots, is_paused=is_paused, now=now), []).append(task)
+        for gate, alike in held.items():
+            reason = gate.reason or Reason.QUEUED
+            transitions.wait_together(alike, reason, gate.text, gate=gate.name, now=now)
     return len(tasks)
 
 

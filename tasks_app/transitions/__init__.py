@@ -26,6 +26,7 @@ from tasks_app.transitions.opening import (
     stop_expiry,
     unring,
     wait,
+    wait_together,
 )
 from tasks_app.transitions.values import Ending, Opening
 from tasks_app.transitions.verbs import force, kill, remove, retry
@@ -53,4 +54,5 @@ __all__ = [
     "stop_expiry",
     "unring",
     "wait",
+    "wait_together",
 ]

@@ -83,6 +83,25 @@ def wait(task: Task, reason: Reason, text: str, *, gate: str, now: datetime) -> 
         task.reason, task.reason_text = reason.value, text
 
 
+@moves.atomic
+def wait_together(
+    tasks: Sequence[Task], reason: Reason, text: str, *, gate: str, now: datetime
+) -> None:
+    """As ``wait``, for many tasks that wait for the same; those that just start are left alone."""
+    changed = [task.pk for task in tasks if (task.reason, task.reason_text) != (reason, text)]
+    standing = _unstarted(changed)
+    prepared.write(Task, {"pk__in": standing}, {"reason": reason.value, "reason_text": text})
+    words = {"fact": "verdict", "at": now, "gate": gate, "reason": reason.value, "text": text}
+    TaskNote.objects.bulk_create(TaskNote(task_id=task_id, **words) for task_id in standing)
+
+
+@prepared.select
+def _unstarted(task_ids: Sequence[int]) -> QuerySet[Task, int]:
+    rows = Task.objects.select_for_update(skip_locked=True)
+    rows = rows.filter(pk__in=task_ids, status__in=_UNSTARTED).order_by("pk")
+    return rows.values_list("pk", flat=True)
+
+
 def leave_event(job: Job, *, now: datetime) -> None:
     """Have a job that changed and its dependents looked at again (D-37)."""
     Event.objects.create(job=job, created_at=now)
