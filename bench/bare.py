@@ -12,6 +12,12 @@ from sentinel_project import clock
 
 app = Celery("bare")
 _QUEUE = os.environ.get("BENCH_BARE_QUEUE", "bare")
+
+
+def queue(name: str) -> Queue:
+    return Queue(name, Exchange(name, type="direct"), name)
+
+
 app.conf.update(
     broker_url=os.environ.get("BENCH_BARE_BROKER"),
     broker_connection_retry_on_startup=True,
@@ -19,7 +25,7 @@ app.conf.update(
     event_exchange=f"{_QUEUE}.events",
     task_default_queue=_QUEUE,
     task_ignore_result=True,
-    task_queues=[Queue(_QUEUE, Exchange(_QUEUE, type="direct"), _QUEUE)],
+    task_queues=[queue(_QUEUE)],
     worker_prefetch_multiplier=1,
 )
 

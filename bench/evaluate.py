@@ -93,6 +93,7 @@ def main() -> None:
         long_window(app)
         fan_out(app)
         fan_in(app)
+    stack.table()
 
 
 if __name__ == "__main__":

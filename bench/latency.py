@@ -10,6 +10,7 @@ import stack
 from records import (
     depend,
     ends,
+    make_history,
     make_jobs,
     new_app,
     once,
@@ -112,6 +113,7 @@ def burst(running: stack.Stack, app: App, count: int) -> None:
 def main() -> None:
     with stack.running() as running:
         app, key = new_app()
+        make_history(stack.OPTIONS.history, app)
         submit_to_start(running, app, key, "dummy")
         submit_to_start(running, app, key, "shell")
         child(running, app)
@@ -119,6 +121,7 @@ def main() -> None:
         burst(running, app, 50)
         burst(running, app, stack.scaled(1000))
         chain(running, app, is_one_off=False)
+    stack.table()
 
 
 if __name__ == "__main__":

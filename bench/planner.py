@@ -66,6 +66,7 @@ def main() -> None:
         app, _ = new_app()
         now = clock.now().replace(second=0, microsecond=0)
         ticks(app, opening(app, now, stack.scaled(1000)))
+    stack.table()
 
 
 if __name__ == "__main__":

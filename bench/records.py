@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import stack
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import DateTimeField
 
 from jobs import app_services
 from jobs.models import App, DependencyEntry, Job, ScheduleExpression
@@ -86,6 +87,40 @@ def make_tasks(slots: Iterable[tuple[Job, datetime]], status: TaskStatus) -> lis
         ),
         batch_size=_BATCH,
     )
+
+
+def make_history(count: int, app: App) -> None:
+    """Fill the tables with tasks that ended one by one up to a week ago, by 1,000 jobs."""
+    if not count:
+        return
+    week_ago = clock.now() - timedelta(days=7)
+    jobs = make_jobs(min(1000, count), app, now=week_ago)
+    (task,) = make_tasks([(jobs[0], week_ago)], TaskStatus.SUCCESS)
+    fields = [field for field in Task._meta.local_concrete_fields if not field.primary_key]
+    own = [str(field.column) for field in fields]
+    shift = _SHIFT[connection.vendor]
+    taken = [
+        f"{jobs[0].pk} + n % {len(jobs)}"
+        if column == "job_id"
+        else shift.format(column)
+        if isinstance(field, DateTimeField)
+        else column
+        for field, column in zip(fields, own, strict=True)
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers"
+            f" WHERE n < {count - 1}) INSERT INTO tasks_app_task ({', '.join(own)})"
+            f" SELECT {', '.join(taken)} FROM tasks_app_task, numbers WHERE id = {task.pk}"
+        )
+        cursor.execute("ANALYZE")
+
+
+#: An instant earlier by as many seconds as the number of the row.
+_SHIFT = {
+    "postgresql": "{0} - n * interval '1 second'",
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f', {0}, '-' || n || ' seconds') || '000'",
+}
 
 
 def count_ended(jobs: Sequence[Job]) -> int:

@@ -50,6 +50,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--stack", choices=["embedded", "server"], default="embedded")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
+    parser.add_argument("--history", type=int, default=0, help="finished tasks that are there")
     return parser.parse_args()
 
 
@@ -74,6 +75,7 @@ def _choose_place() -> Path:
 
 PLACE = _choose_place()
 django.setup()
+SLOTS = settings.CELERY_WORKER_CONCURRENCY
 logging.disable(logging.INFO)  # of this process; the measured ones log as they always do
 
 
@@ -96,7 +98,29 @@ def figure(name: str, values: Sequence[float], unit: str, **more: Any) -> None:
         "stack": OPTIONS.stack,
         "load": round(os.getloadavg()[0], 1),
     }
+    _figures.append(line | more)
     print(json.dumps(line | more), flush=True)
+
+
+_figures: list[dict[str, Any]] = []
+#: What every figure has, and what the table has no room for.
+_COLUMNS = ("name", "median", "p95", "unit", "n", "load")
+_ASIDE = frozenset({*_COLUMNS, "value", "stack"})
+
+
+def table() -> None:
+    """Print the figures so far once more, for people."""
+    rows = [_COLUMNS, *(tuple(str(line[name]) for name in _COLUMNS) for line in _figures)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    notes = ["", *(_note(line) for line in _figures)]
+    print()
+    for row, note in zip(rows, notes, strict=True):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join((*cells, note)).rstrip())
+
+
+def _note(line: dict[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in line.items() if name not in _ASIDE)
 
 
 def _rounded(value: float) -> float:
@@ -129,11 +153,12 @@ def _on_postgres(statement: str) -> None:
 class Stack:
     """Web, beats, a worker and, embedded, the broker; whatever ends is started again."""
 
-    def __init__(self, *, beats: int) -> None:
-        (PLACE / "log").mkdir()
+    def __init__(self, *, beats: int, slots: int) -> None:
+        (PLACE / "log").mkdir(exist_ok=True)
         self.url = f"http://{_HOST}:{_free_port()}"
         self._supervisor = Supervisor(settings.BASE_DIR, PLACE / "log", lambda line: None)
         self._beats = [f"beat{number}" for number in range(beats)]
+        self._slots = slots
         self._stamp = 0
 
     def start(self) -> None:
@@ -145,7 +170,7 @@ class Stack:
         self.keep("web", _web(self.url), _FRONT)
         for name in self._beats:
             self.keep(name, [*CELERY, "sentinel_project.celery", "beat", "--pidfile="], _FRONT)
-        self.keep("worker", worker_command("sentinel_project.celery", NAME), _WORKERS)
+        self.keep("worker", worker_command("sentinel_project.celery", NAME, self._slots), _WORKERS)
         self.wait(lambda: Worker.objects.exists(), "worker")
         self.wait(lambda: Scheduler.objects.count() == len(self._beats), "beat")
         self.wait(lambda: _listens(self.url), "web")
@@ -175,6 +200,17 @@ class Stack:
             self._supervisor.watch()
             pause.wait(0.02)
 
+    def cpu_seconds(self) -> float:
+        """Return what all parts, and the database's sessions for them, have spent so far.
+
+        It tells more than the clock where others use the machine. Not counted are a broker that is
+        a server, and what ended.
+        """
+        processes = psutil.Process().children(recursive=True)
+        if OPTIONS.stack == "server":
+            processes += [process for process in psutil.process_iter() if _is_session(process)]
+        return sum(map(_cpu_seconds, processes))
+
     def submit(self, app_name: str, key: str, **params: Any) -> int:
         """Submit a job over REST, signed, and return its jobId."""
         self._stamp = max(self._stamp + 1, int(clock.now().timestamp() * 1000))
@@ -199,23 +235,23 @@ class Stack:
 
 
 @contextmanager
-def running(*, beats: int = 1) -> Iterator[Stack]:
+def running(*, beats: int = 1, slots: int = SLOTS) -> Iterator[Stack]:
     """The whole system on a fresh database; nothing of it is left afterwards."""
     with database():
-        stack = Stack(beats=beats)
+        stack = Stack(beats=beats, slots=slots)
         try:
             stack.start()
             yield stack
         finally:
             stack.stop()
             if OPTIONS.stack == "server":
-                for prefix in (NAME, f"{NAME}.bare"):
+                for prefix in (NAME, *map(bare_queue, (1, 2, 4))):
                     clear_rabbitmq(RABBITMQ, prefix)
 
 
-def worker_command(module: str, node: str, *more: str) -> list[str]:
+def worker_command(module: str, node: str, slots: int) -> list[str]:
     """Return the command line of a worker as ``up`` starts it."""
-    return [*CELERY, module, "worker", "-n", f"{node}@%h", *_QUIET, *more]
+    return [*CELERY, module, "worker", "-n", f"{node}@%h", *_QUIET, f"--concurrency={slots}"]
 
 
 _QUIET = ("-P", "prefork", "--without-gossip", "--without-mingle")
@@ -228,6 +264,21 @@ def _web(url: str) -> list[str]:
         *("--worker-class", "gthread", "--workers", "2", "--threads", "8"),
         *("--graceful-timeout", "3"),
     ]
+
+
+def _is_session(process: psutil.Process) -> bool:
+    try:
+        return process.name() == "postgres" and NAME in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def _free_port() -> int:
@@ -248,3 +299,8 @@ def _last_words() -> str:
     """Return the end of every part's log."""
     logs = sorted((PLACE / "log").glob("*.log"))
     return "".join(f"\n-- {log.name}\n{log.read_text()[-2000:]}" for log in logs)
+
+
+def bare_queue(slots: int) -> str:
+    """Return the queue of Celery alone, with so many slots."""
+    return f"{NAME}.bare.{slots}"

@@ -9,56 +9,79 @@ from pathlib import Path
 
 import stack
 from django.conf import settings
-from records import ends, make_jobs, new_app, once, schedule, starts, wait_for_ends
+from records import ends, make_history, make_jobs, new_app, once, schedule, wait_for_ends
 
 from jobs.models import App
 from sentinel_project import clock
 
-COUNT = stack.scaled(1000)
-QUEUE = f"{stack.NAME}.bare"
+#: What is run how often: the name of the figure, the job's type and content.
+KINDS = (
+    ("dummy", "dummy", "{}", stack.scaled(1000)),
+    ("bin_true", "shell", "/bin/true", stack.scaled(300)),
+)
+NO_OPS = stack.scaled(3000)
+SLOTS = (1, 2, 4)
 
 
-def ours(running: stack.Stack, app: App) -> float:
-    """Return one-offs per second, from their due instant to the last one's end."""
-    jobs = make_jobs(COUNT, app, now=clock.now(), is_one_off=True)
-    due_at = clock.now().replace(microsecond=0) + timedelta(seconds=5)
+def ours(running: stack.Stack, app: App, count: int, **words: str) -> tuple[float, float]:
+    """Return one-offs per second, from their due instant to the last one's end, and CPU s each."""
+    jobs = make_jobs(count, app, now=clock.now(), is_one_off=True, **words)
+    due_at = clock.now().replace(microsecond=0) + timedelta(seconds=4)
     schedule(jobs, once(due_at), first=due_at)
+    before = running.cpu_seconds()
     wait_for_ends(running, jobs, "the one-offs' end", 300)
-    first_start, last_end = min(starts(jobs).values()), max(ends(jobs).values())
-    stack.figure("dummy.to_first_start", [(first_start - due_at) / timedelta(milliseconds=1)], "ms")
-    return COUNT / (last_end - due_at).total_seconds()
+    spent = running.cpu_seconds() - before
+    return count / (max(ends(jobs).values()) - due_at).total_seconds(), spent / count
 
 
-def bare(running: stack.Stack) -> float:
-    """Return Celery's no-ops per second, from the first publish to the last one's end."""
-    os.environ |= {
-        "BENCH_BARE_BROKER": settings.CELERY_BROKER_URL,
-        "BENCH_BARE_QUEUE": QUEUE,
-        "PYTHONPATH": str(Path(__file__).parent),
-    }
+def bare(running: stack.Stack, slots: int) -> tuple[float, float]:
+    """Return Celery's no-ops per second, from the first publish to the last one's end, and CPU s.
+
+    The publisher's CPU, which is this process's, is left out.
+    """
+    # A queue of its own each time: the last one went with its stack.
+    name = stack.bare_queue(slots)
+    os.environ["BENCH_BARE_QUEUE"] = name
     tasks = importlib.import_module("bare")
-    concurrency = f"--concurrency={settings.CELERY_WORKER_CONCURRENCY}"
-    running.keep("bare", stack.worker_command("bare", QUEUE, concurrency))
-    ready, done = stack.PLACE / "ready", stack.PLACE / "done"
-    tasks.note.delay(str(ready))
+    queue = tasks.queue(name)
+    ready, done = stack.PLACE / f"ready.{slots}", stack.PLACE / f"done.{slots}"
+    running.keep("bare", stack.worker_command("bare", name, slots))
+    tasks.note.apply_async((str(ready),), queue=queue)
     running.wait(ready.exists, "the bare worker")
-    began = clock.now()
-    for _ in range(COUNT):
-        tasks.nothing.delay()
-    tasks.note.delay(str(done))
+    before, began = running.cpu_seconds(), clock.now()
+    for _ in range(NO_OPS):
+        tasks.nothing.apply_async(queue=queue)
+    tasks.note.apply_async((str(done),), queue=queue)
     running.wait(done.exists, "the no-ops' end")
-    return COUNT / (datetime.fromisoformat(done.read_text()) - began).total_seconds()
+    spent = running.cpu_seconds() - before
+    taken = datetime.fromisoformat(done.read_text()) - began
+    return NO_OPS / taken.total_seconds(), spent / NO_OPS
+
+
+def measure(slots: int) -> None:
+    with stack.running(slots=slots) as running:
+        app, _ = new_app()
+        make_history(stack.OPTIONS.history, app)
+        floor, floor_cpu = bare(running, slots)
+        words = {"slots": slots, "cpu_ms": round(floor_cpu * 1000, 2)}
+        stack.figure("bare.celery", [floor], "tasks/s", tasks=NO_OPS, **words)
+        for name, job_type, content, count in KINDS:
+            what = {"job_type": job_type, "content": content}
+            ours(running, app, max(20, count // 10), **what)  # to warm up
+            rate, cpu = ours(running, app, count, **what)
+            words = {"slots": slots, "cpu_ms": round(cpu * 1000, 2)}
+            ratio = round(rate / floor, 3)
+            stack.figure(f"{name}.one_offs", [rate], "tasks/s", tasks=count, ratio=ratio, **words)
 
 
 def main() -> None:
-    with stack.running() as running:
-        app, _ = new_app()
-        ours(running, app)  # once to warm up
-        rate = ours(running, app)
-        floor = bare(running)
-        stack.figure("bare.celery", [floor], "tasks/s", tasks=COUNT)
-        ratio = round(rate / floor, 3)
-        stack.figure("dummy.one_offs", [rate], "tasks/s", tasks=COUNT, floor=floor, ratio=ratio)
+    os.environ |= {
+        "BENCH_BARE_BROKER": settings.CELERY_BROKER_URL,
+        "PYTHONPATH": str(Path(__file__).parent),
+    }
+    for slots in SLOTS:
+        measure(slots)
+    stack.table()
 
 
 if __name__ == "__main__":
