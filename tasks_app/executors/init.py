@@ -15,10 +15,11 @@ killed. A worker that was only stopped keeps the channel open, so ``unattended``
 
 from __future__ import annotations
 
+# Not ``signal``: its enums take as long to load as the interpreter itself, at every run.
+import _signal as signal
 import os
 import resource
 import select
-import signal
 import sys
 import time
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.db.models import QuerySet
+from pytest_django.plugin import DjangoDbBlocker
 
 from jobs.models import App, WorkerGroup
 from sentinel_project import prepared
 from sentinel_project.statements import OPEN, Statement
+from tests.engine import private_database
 from tests.flow.races import a_name
 
 
@@ -22,11 +24,14 @@ def groups_of(names: list[str]) -> QuerySet[WorkerGroup, str]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest) -> Iterator[str]:
-    request.getfixturevalue("postgres" if request.param == "postgres" else "db")
+def engine(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    if request.param == "sqlite":
+        with django_db_blocker.unblock(), private_database():
+            yield request.param
+        return
+    request.getfixturevalue("postgres")
     yield request.param
-    if request.param == "postgres":
-        WorkerGroup.objects.exclude(pk=1).delete()
+    WorkerGroup.objects.exclude(pk=1).delete()
 
 
 def make_groups(count: int) -> list[WorkerGroup]:
