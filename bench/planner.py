@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import stack
-from records import make_jobs, new_app, schedule
+from records import analyze, make_jobs, new_app, schedule
 
 from jobs.models import App, ScheduleExpression
 from sentinel_project import clock
@@ -49,6 +49,7 @@ def ticks(app: App, now: datetime) -> None:
         more = max(0, wanted - jobs)
         schedule(make_jobs(more, app, now=now), FAR_AWAY, first=FIRST_OF_FAR_AWAY)
         jobs += more
+        analyze()
         planner.run_passes(now=now)
         busy, idle = [], []
         for _ in range(ROUNDS):

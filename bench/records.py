@@ -113,6 +113,12 @@ def make_history(count: int, app: App) -> None:
             f" WHERE n < {count - 1}) INSERT INTO tasks_app_task ({', '.join(own)})"
             f" SELECT {', '.join(taken)} FROM tasks_app_task, numbers WHERE id = {task.pk}"
         )
+    analyze()
+
+
+def analyze() -> None:
+    """Let the database look at its tables, as PostgreSQL does by itself within a minute."""
+    with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
 

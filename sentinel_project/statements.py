@@ -1,8 +1,9 @@
-"""Statements that a server keeps: parsed once a session, and planned once for all values.
+"""Statements that a server keeps while they are in demand, and so need not plan anew each time.
 
 PostgreSQL spends more on planning one of the engine's joins than on answering it. There a
-statement is prepared at its first use in a session and executed by name from then on. SQLite's
-driver keeps statements by their text already.
+statement that comes again within a moment is prepared, and executed by name for some seconds. Not
+for ever: a plan that was right for ten rows is wrong for a hundred thousand. SQLite's driver keeps
+statements by their text already.
 """
 
 from __future__ import annotations
@@ -10,13 +11,19 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
+
+from sentinel_project import clock
 
 #: Stands for a value that is given when the statement runs.
 OPEN: Final = object()
 
 #: Django's word for a pooler that gives each transaction another session.
 _IS_POOLED = "DISABLE_SERVER_SIDE_CURSORS"
+#: Used again within so many seconds, a statement is worth keeping ...
+_HOT = 0.2
+#: ... and its plan is believed for so many.
+_PLAN_LASTS = 5.0
 _PLACEHOLDER = re.compile(r"(?<!%)%s")
 _numbers = itertools.count()
 
@@ -43,22 +50,40 @@ class Statement:
         """Return what to execute on a Django connection, with a placeholder for each open value."""
         if connection.vendor != "postgresql" or connection.settings_dict.get(_IS_POOLED):
             return self._text
-        kept = _kept_by(connection)
-        if self._name not in kept:
-            with connection.cursor() as cursor:
-                cursor.execute(f"PREPARE {self._name} AS {self._kept_text}")
-            kept.add(self._name)
+        session, now = _session_of(connection), clock.monotonic()
+        used_at = session.used_at.get(self._name, -_HOT)
+        session.used_at[self._name] = now
+        if now - session.kept_at.get(self._name, now) > _PLAN_LASTS:
+            _tell(connection, f"DEALLOCATE {self._name}")
+            del session.kept_at[self._name]
+        if self._name not in session.kept_at:
+            if now - used_at >= _HOT:
+                return self._text
+            _tell(connection, f"PREPARE {self._name} AS {self._kept_text}")
+            session.kept_at[self._name] = now
         return self._call
 
 
-def _kept_by(connection: Any) -> set[str]:
-    """Return the names of the statements that the session of ``connection`` keeps."""
+class _Session:
+    """What a session of the server keeps, by the names of statements."""
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+        self.kept_at: dict[str, float] = {}
+        self.used_at: dict[str, float] = {}
+
+
+def _session_of(connection: Any) -> _Session:
     connection.ensure_connection()
-    session, kept = getattr(connection, "sentinel_statements", (None, set()))
-    if session is not connection.connection:
-        session, kept = connection.connection, set()
-        connection.sentinel_statements = (session, kept)
-    return cast(set[str], kept)
+    session = getattr(connection, "sentinel_session", None)
+    if session is None or session.raw is not connection.connection:
+        session = connection.sentinel_session = _Session(connection.connection)
+    return session
+
+
+def _tell(connection: Any, command: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(command)
 
 
 def _joined(pieces: list[str], marks: list[str]) -> str:

@@ -10,8 +10,8 @@ from django.db import connection
 from django.db.models import QuerySet
 from pytest_django.plugin import DjangoDbBlocker
 
-from jobs.models import App, WorkerGroup
-from sentinel_project import prepared
+from jobs.models import WorkerGroup
+from sentinel_project import prepared, statements
 from sentinel_project.statements import OPEN, Statement
 from tests.engine import private_database
 from tests.flow.races import a_name
@@ -70,6 +70,11 @@ def test_values_change_from_call_to_call(engine: str) -> None:
 class TestOnPostgres:
     """Statements that a session keeps."""
 
+    @pytest.fixture(autouse=True)
+    def always_in_demand(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(statements, "_HOT", float("inf"))
+        connection.close()
+
     @staticmethod
     def kept() -> int:
         with connection.cursor() as cursor:
@@ -77,36 +82,59 @@ class TestOnPostgres:
             return int(cursor.fetchone()[0])
 
     def test_a_session_keeps_a_statement_once(self) -> None:
-        groups_of(["a"])
-        before = self.kept()
-        groups_of(["b"])
+        for _ in range(3):
+            groups_of(["a"])
 
-        assert before > 0
-        assert self.kept() == before
+        assert self.kept() == 1
 
     def test_another_session_is_given_the_statement_again(self) -> None:
         groups_of(["a"])
+        groups_of(["a"])
         connection.close()
+        name = WorkerGroup.objects.get(pk=1).name
 
-        assert groups_of([WorkerGroup.objects.get(pk=1).name]) != []
-        assert self.kept() > 0
+        assert groups_of([name]) == groups_of([name]) == [name]
+        assert self.kept() == 1
+
+    def test_a_statement_that_comes_once_in_a_while_is_planned_each_time(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(statements, "_HOT", 0.0)
+        name = WorkerGroup.objects.get(pk=1).name
+
+        assert groups_of([name]) == groups_of([name]) == [name]
+        assert self.kept() == 0
+
+    def test_a_plan_is_not_believed_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def prepared_at() -> object:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT prepare_time FROM pg_prepared_statements")
+                return cursor.fetchone()
+
+        groups_of(["a"])
+        groups_of(["a"])
+        before = prepared_at()
+        monkeypatch.setattr(statements, "_PLAN_LASTS", 0.0)
+        groups_of(["a"])
+
+        assert before is not None
+        assert prepared_at() not in {before, None}
 
     def test_behind_a_pooler_nothing_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
-        connection.close()
+        name = WorkerGroup.objects.get(pk=1).name
 
-        assert groups_of([WorkerGroup.objects.get(pk=1).name]) != []
+        assert groups_of([name]) == groups_of([name]) == [name]
         assert self.kept() == 0
 
-    def test_a_statement_outlives_the_transaction_that_failed_after_it(self, app: App) -> None:
-        connection.close()
+    def test_a_statement_outlives_the_transaction_that_failed_after_it(self) -> None:
         statement = Statement("SELECT %s::int, %s::int", [1, OPEN])
         answers: list[Any] = []
-        for _ in range(2):
+        for _ in range(3):
             with connection.cursor() as cursor:
                 cursor.execute("BEGIN")
                 cursor.execute(statement.text_on(connection), [2])
                 answers.append(cursor.fetchone())
                 cursor.execute("ROLLBACK")
 
-        assert answers == [(1, 2), (1, 2)]
+        assert answers == [(1, 2)] * 3
