@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -190,6 +190,29 @@ def test_looking_back_mirrors_looking_ahead(
     found = slots_back(expression, zone, after_them.isoformat(), len(expected))
 
     assert found == expected[::-1]
+
+
+@pytest.mark.parametrize("minutes", range(0, 90, 15))
+@pytest.mark.parametrize("text", ["0 * */2 * * ?", "0 */20 0-3 * * ?", "0 30 1 * * ?"])
+@pytest.mark.parametrize(
+    ("zone", "changed_at"),
+    [
+        ("America/St_Johns", "2006-10-29T02:31Z"),  # from one minute past midnight
+        (NEW_YORK, "2026-11-01T06:00Z"),
+        ("Australia/Lord_Howe", "2026-04-04T15:00Z"),  # by half an hour
+    ],
+)
+def test_looking_back_from_a_repeated_hour_finds_the_last_slot_before_it(
+    zone: str, changed_at: str, text: str, minutes: int
+) -> None:
+    """D-11: also where wall times of before the change are later than the one looked from."""
+    expression = cron(text, zone)
+    instant = datetime.fromisoformat(changed_at) + timedelta(minutes=minutes)
+    last = instant - timedelta(days=2)
+    while (slot := expression.after(last)) is not None and slot < instant:
+        last = slot
+
+    assert expression.before(instant) == last
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,11 @@ class Cron(Series):
             preceding = segment_at(self.zone, segment.start - 1)
             if preceding == segment:
                 return None
-            if self.elapsed and segment.offset != segment.previous:
+            # Where clocks went back, the wall times before are later than those of the repetition.
+            wall = self.times.at_or_before(preceding.closes - 1)
+            has_changed = segment.offset != segment.previous
+            if (self.elapsed and has_changed) or wall is None:
                 segment = preceding
-                wall = self.times.at_or_before(segment.closes - 1)
             else:
                 segment = segment_at(self.zone, min(segment.start - 1, wall + _LEAP))
         return None if wall is None else self._instant(segment, wall)
