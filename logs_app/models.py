@@ -32,6 +32,11 @@ class Stream(models.Model):
                 condition=models.Q(size__gte=0, dropped__gte=0), name="log_stream_counts"
             ),
         ]
+        indexes = [
+            models.Index(
+                fields=["attempt_id"], condition=models.Q(size__gt=0), name="log_stream_kept"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{StreamKind(self.kind).label} of attempt {self.attempt_id}"

@@ -36,6 +36,7 @@ _SHORTEST_SLEEP = timedelta(milliseconds=10)
 _RESCUE_EVERY = timedelta(seconds=3)
 _REASONS_EVERY = timedelta(seconds=2)
 _LONGEST_PAUSE = timedelta(seconds=5)
+_DOUBT_EVERY = timedelta(seconds=10)
 
 
 class Scheduler(DatabaseScheduler):  # type: ignore[misc]
@@ -105,9 +106,12 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         if not is_steady:
             confirmed = database_clock_agrees(now)
             is_steady = self._steadiness.is_steady(now, clock.monotonic(), is_confirmed=confirmed)
-        if not is_steady:
-            logger.warning("clock.doubtful", extra={"now": now.isoformat()})
-        return planner.run_passes(now=now, opens=is_steady)
+        next_at = planner.run_passes(now=now, opens=is_steady)
+        if is_steady:
+            return next_at
+        if self._pacer.is_time("doubt", _DOUBT_EVERY):
+            logger.error("clock.doubtful", extra={"now": now.isoformat()})
+        return None  # what is due is not opened, so it must not keep us awake
 
     def _try(self, name: str, work: Callable[[], T]) -> T | None:
         """Run a pass; whatever it raises is logged and must not keep the others from running.

@@ -16,14 +16,14 @@ from django.conf import settings
 from django.core import checks
 
 from sentinel_project import broker
-from tasks_app.rules import limits
+from tasks_app.rules import limits, retention
 from tasks_app.rules.timing import Lease
 
 
 @checks.register(checks.Tags.compatibility)
 def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[checks.CheckMessage]:
     """Return what no process may start with."""
-    return [*_lease(), *_limits(), *_places(), *_networks(), *_driver()]
+    return [*_lease(), *_limits(), *_retention(), *_places(), *_networks(), *_driver()]
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -46,6 +46,14 @@ def _limits() -> Iterator[checks.CheckMessage]:
     except ValueError as error:
         hint = 'Write it like {"shell": {"memory": "2G"}, "*@3": {"nice": 10}}.'
         yield checks.Error(f"SENTINEL_LIMITS {error}", hint=hint, id="sentinel.E007")
+
+
+def _retention() -> Iterator[checks.CheckMessage]:
+    try:
+        retention.parse(settings.SENTINEL_KEEP_OUTPUT)
+    except ValueError as error:
+        hint = 'Write it like {"*": 90, "billing": 30, "billing/nightly report": 365}.'
+        yield checks.Error(f"SENTINEL_KEEP_OUTPUT {error}", hint=hint, id="sentinel.E009")
 
 
 def _places() -> Iterator[checks.CheckMessage]:

@@ -1,6 +1,6 @@
 """Housekeeping: rows that have done their work leave, in batches, so that hot tables stay small.
 
-Tasks, attempts and what they printed are never touched here.
+What old runs printed leaves by SENTINEL_KEEP_OUTPUT; tasks and attempts are never touched.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.db.models import Model, QuerySet
 
 from jobs.models import Artifact, RequestRecord
+from tasks_app import retention
 from tasks_app.models import Event, Worker
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ def sweep(*, now: datetime) -> int:
         )
         + _delete(Worker.objects.filter(beat_at__lt=now - _WORKERS_AFTER))
     )
+    retention.delete(now=now)
     logger.info("housekeeping.swept", extra={"rows": gone})
     return gone
 

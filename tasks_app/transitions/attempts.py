@@ -151,7 +151,9 @@ def _retry_or_fail(task: Task, ending: Ending, now: datetime) -> None:
         _end_killed(task, ending, now)
         return
     is_closed = task.job.status in {JobStatus.DISABLED, JobStatus.TRASHED}
-    if task.tries_used >= task.job.max_retries or is_closed or ending.is_final:
+    # What could not be proved gone may still run: another try would run beside it.
+    is_final = ending.is_final or ending.reason == Reason.KILL_UNCONFIRMED
+    if task.tries_used >= task.job.max_retries or is_closed or is_final:
         moves.end(task, TaskStatus.FAILED, ending.reason, ending.text, now)
         return
     wait_for = task.job.retry_interval

@@ -304,6 +304,17 @@ def test_a_kill_that_is_not_proved_says_so() -> None:
     assert (task.status, task.reason) == (S.KILLED, Reason.KILL_UNCONFIRMED)
 
 
+def test_what_may_still_run_is_not_tried_again() -> None:
+    """I9: its timeout ended the attempt, and not every process of it."""
+    attempt = make_attempt(task__job__max_retries=3)
+
+    unproved = ending(A.FAILED, reason=Reason.KILL_UNCONFIRMED, text="a process is left")
+    transitions.settle(attempt, unproved, now=LATER)
+
+    task = Task.objects.get(pk=attempt.task_id)
+    assert (task.status, task.reason) == (S.FAILED, Reason.KILL_UNCONFIRMED)
+
+
 def test_a_forced_status_closes_the_attempt_and_fences_it() -> None:
     """D-52, X-3."""
     attempt = make_attempt()

@@ -1,0 +1,138 @@
+"""What old runs printed leaves by app and job, after a preview, and nothing else does (X-33)."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from jobs.models import Job
+from logs_app import store
+from logs_app.models import Chunk, StreamKind
+from sentinel_project import clock
+from sentinel_project.checks import check_settings
+from tasks_app import housekeeping, retention
+from tasks_app.models import Attempt, Task
+from tasks_app.rules.states import AttemptStatus, TaskStatus
+from tests.builders import make_app, make_attempt, make_job, make_task
+
+pytestmark = pytest.mark.django_db
+
+
+def printed(job: Job, *, days: int, text: bytes = b"four") -> Attempt:
+    """Return the attempt of a run of ``job`` that ended that long ago."""
+    ended_at = clock.now() - timedelta(days=days)
+    task = make_task(TaskStatus.RUNNING, job=job, attempt_count=0)
+    attempt = make_attempt(task=task)
+    store.append(attempt.pk, StreamKind.RESULT, fence=attempt.fence, start=0, data=text)
+    store.close_streams(attempt.pk, now=ended_at)
+    Attempt.objects.filter(pk=attempt.pk).update(status=AttemptStatus.SUCCESS.value)
+    Task.objects.filter(pk=task.pk).update(status=TaskStatus.SUCCESS.value, ended_at=ended_at)
+    return attempt
+
+
+def text_of(attempt: Attempt) -> str:
+    return store.read_all(attempt.pk, StreamKind.RESULT).text
+
+
+def run(*words: str) -> dict[str, Any]:
+    out = io.StringIO()
+    call_command("retention", *words, stdout=out)
+    answer: dict[str, Any] = json.loads(out.getvalue())
+    return answer
+
+
+def test_output_older_than_its_days_leaves_and_the_run_stays(settings: Any) -> None:
+    settings.SENTINEL_KEEP_OUTPUT = '{"*": 30}'
+    job = make_job()
+    old, young = printed(job, days=31), printed(job, days=29)
+
+    housekeeping.sweep(now=clock.now())
+
+    assert (text_of(old), text_of(young)) == ("", "four")
+    assert store.read(old.pk, StreamKind.RESULT, offset=0, size=10).is_end
+    assert Attempt.objects.count() == 2
+    assert Chunk.objects.count() == 1
+
+
+def test_without_the_setting_everything_stays(settings: Any) -> None:
+    old = printed(make_job(), days=10_000)
+
+    assert retention.delete(now=clock.now()) == 0
+    assert text_of(old) == "four"
+
+
+def test_the_narrowest_rule_counts(settings: Any) -> None:
+    settings.SENTINEL_KEEP_OUTPUT = '{"*": 10, "billing": 20, "billing/report": 40}'
+    billing = make_app(name="billing")
+    kept = [
+        printed(make_job(app=billing, name="report"), days=39),
+        printed(make_job(app=billing, name="other"), days=19),
+        printed(make_job(), days=9),
+    ]
+    gone = [
+        printed(Job.objects.get(name="report"), days=41),
+        printed(Job.objects.get(name="other"), days=21),
+        printed(make_job(), days=11),
+    ]
+
+    assert retention.delete(now=clock.now()) == 12
+
+    assert [text_of(attempt) for attempt in kept] == ["four"] * 3
+    assert [text_of(attempt) for attempt in gone] == [""] * 3
+
+
+def test_a_preview_tells_what_would_leave_and_deletes_nothing(settings: Any) -> None:
+    settings.SENTINEL_KEEP_OUTPUT = '{"*": 30}'
+    job = make_job(app=make_app(name="billing"), name="report")
+    attempts = [printed(job, days=days) for days in (31, 40)]
+
+    shown = run()
+
+    assert (shown["attempts"], shown["bytes"]) == (2, 8)
+    (share,) = shown["jobs"]
+    assert (share["app"], share["job"], share["attempts"], share["bytes"]) == (
+        "billing",
+        "report",
+        2,
+        8,
+    )
+    assert [text_of(attempt) for attempt in attempts] == ["four", "four"]
+    assert run("--apply")["deletedBytes"] == 8
+    assert run() == {"attempts": 0, "bytes": 0, "jobs": []}
+
+
+def test_more_than_a_batch_leaves_at_once(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.SENTINEL_KEEP_OUTPUT = '{"*": 30}'
+    monkeypatch.setattr(retention, "BATCH", 2)
+    job = make_job()
+    attempts = [printed(job, days=31) for _ in range(5)]
+
+    assert retention.delete(now=clock.now()) == 20
+    assert {text_of(attempt) for attempt in attempts} == {""}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "is no JSON"),
+        ("[1]", "must be an object such as"),
+        ('{"": 1}', "must be *, an app's name"),
+        ('{"a/": 1}', "must be *, an app's name"),
+        ('{"*": 0}', "must be an integer from 1 to"),
+        ('{"*": true}', "must be an integer from 1 to"),
+    ],
+)
+def test_a_silly_rule_keeps_every_process_from_starting(
+    settings: Any, text: str, words: str
+) -> None:
+    settings.SENTINEL_KEEP_OUTPUT = text
+
+    (fault,) = check_settings(None)
+
+    assert fault.id == "sentinel.E009"
+    assert words in fault.msg
