@@ -6,17 +6,35 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from jobs import outlook, throttle
 from jobs.endpoint import Endpoint
-from jobs.serializers import PreviewJobParams, SubmitJobParams
+from jobs.rules.enums import (
+    AppKind,
+    CommonStrategy,
+    ContentType,
+    Edit,
+    ExpressionKind,
+    JobStatus,
+    MisfirePolicy,
+    TokenForms,
+)
+from jobs.serializers import PreviewJobParams, RelationType, SubmitJobParams
+from logs_app import store
 from logs_app.serializers import FollowingParams
+from sentinel_project.wire import body, fields, jsontext
 from sentinel_project.wire.fields import InstantField, ListField
 from sentinel_project.wire.params import Params
+from tasks_app.rules.states import AttemptStatus, TaskKind, TaskStatus
+from tasks_app.serializers import SystemSwitch
+from tasks_app.services import reruns
 from tasks_app.timeline import What
 
 DOC = (Path(__file__).parents[2] / "docs" / "wire.md").read_text()
@@ -127,3 +145,51 @@ def test_every_fact_of_a_timeline_is_explained() -> None:
     listed = re.findall(r"^\| ([a-z_, ]+) \| ", told, re.MULTILINE)
 
     assert sorted(", ".join(listed).split(", ")) == sorted(What)
+
+
+CODES: list[tuple[str, type[Enum]]] = [
+    ("job `status`", JobStatus),
+    ("task `status`", TaskStatus),
+    ("task `kind`", TaskKind),
+    ("attempt `status`", AttemptStatus),
+    ("`contentType`", ContentType),
+    ("`expressionType`", ExpressionKind),
+    ("`commonStrategy`", CommonStrategy),
+    ("`operatorMode`", Edit),
+    ("`misfirePolicy`", MisfirePolicy),
+    ("`relationType`", RelationType),
+    ("system `status`", SystemSwitch),
+    ("`appType`", AppKind),
+    ("`tokenForms`", TokenForms),
+]
+
+
+@pytest.mark.parametrize(("of", "words"), CODES, ids=[of for of, _ in CODES])
+def test_the_codes_are_those_of_the_code(of: str, words: type[Enum]) -> None:
+    told = re.search(rf"^\| {re.escape(of)} \| (.*) \|$", section("Codes"), re.MULTILINE)
+
+    assert told is not None
+    listed = re.sub(r" \([^)]*\)", "", told[1]).split(", ")
+    assert listed == [
+        str(word.value) if isinstance(word, str) else f"{word.value} {word.name}" for word in words
+    ]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        f"`user` | who acts within your system: 1 to {body.MAX_NAME} characters",
+        f"`appName` | your app's name: 1 to {body.MAX_NAME} characters",
+        f"a body of more than {body.MAX_BODY // 1024 // 1024} MiB",
+        f"Lists hold at most {fields.MAX_LIST} entries",
+        f"more than {jsontext.MAX_DEPTH} levels of nesting",
+        f"must be within {settings.SENTINEL_TOKEN_WINDOW.seconds} seconds of the server's time",
+        f"More than {throttle.LIMIT} wrong tokens",
+        f"more than {store.WHOLE // 1024 // 1024} MiB (read it in pieces)",
+        f"more than {outlook.MAX_SPAN.days} days, more than {outlook.MAX_JOBS} jobs, "
+        f"more than {outlook.MAX_RUNS} runs",
+        f"a range without a slot, more than {reruns.MAX_TASKS} tasks",
+    ],
+)
+def test_the_limits_are_those_of_the_code(told: str) -> None:
+    assert told in re.sub(r"\s+", " ", DOC)
