@@ -155,7 +155,7 @@ class Stack:
 
     def __init__(self, *, beats: int, slots: int) -> None:
         (PLACE / "log").mkdir(exist_ok=True)
-        self.url = f"http://{_HOST}:{_free_port()}"
+        self.url = f"http://{_HOST}:{free_port()}"
         self._supervisor = Supervisor(settings.BASE_DIR, PLACE / "log", lambda line: None)
         self._beats = [f"beat{number}" for number in range(beats)]
         self._slots = slots
@@ -167,13 +167,13 @@ class Stack:
 
         if settings.BROKER_IS_EMBEDDED:
             self._start_broker()
-        self.keep("web", _web(self.url), _FRONT)
+        self.keep("web", web_command(self.url), _FRONT)
         for name in self._beats:
             self.keep(name, [*CELERY, "sentinel_project.celery", "beat", "--pidfile="], _FRONT)
         self.keep("worker", worker_command("sentinel_project.celery", NAME, self._slots), _WORKERS)
         self.wait(lambda: Worker.objects.exists(), "worker")
         self.wait(lambda: Scheduler.objects.count() == len(self._beats), "beat")
-        self.wait(lambda: _listens(self.url), "web")
+        self.wait(lambda: listens(self.url), "web")
 
     def keep(self, name: str, argv: Sequence[str], stage: int = _WORKERS) -> None:
         """Start one part."""
@@ -257,7 +257,7 @@ def worker_command(module: str, node: str, slots: int) -> list[str]:
 _QUIET = ("-P", "prefork", "--without-gossip", "--without-mingle")
 
 
-def _web(url: str) -> list[str]:
+def web_command(url: str) -> list[str]:
     return [
         *(sys.executable, "-m", "gunicorn", "sentinel_project.wsgi:application"),
         *("--bind", url.removeprefix("http://"), "--no-control-socket"),
@@ -281,13 +281,13 @@ def _cpu_seconds(process: psutil.Process) -> float:
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         return int(probe.getsockname()[1])
 
 
-def _listens(url: str) -> bool:
+def listens(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/healthz", timeout=5):
             return True

@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Model
 
 from jobs.models import App, AuditEntry
+from sentinel_project import prepared
 
 # Services take who and when, not from where: the address is the request's and nobody else's.
 _address: ContextVar[str] = ContextVar("audit_address", default="")
@@ -38,7 +39,7 @@ def record(  # noqa: PLR0913 - an entry has as many columns
     after: Mapping[str, Any] | None = None,
 ) -> AuditEntry:
     """Append an entry: ``app`` and ``user`` did ``action`` to ``subject``. Keys never go in."""
-    return AuditEntry.objects.create(
+    entry = AuditEntry(
         at=now,
         app=app,
         user=user,
@@ -49,3 +50,5 @@ def record(  # noqa: PLR0913 - an entry has as many columns
         before=before,
         after=after,
     )
+    prepared.insert(entry)
+    return entry

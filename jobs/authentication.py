@@ -6,14 +6,16 @@ import logging
 from datetime import datetime
 
 from django.conf import settings
+from django.db.models import Count, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from jobs import keys, throttle
 from jobs.models import App, RequestRecord
 from jobs.rules.enums import TokenForms
-from sentinel_project import clock
-from sentinel_project.errors import Unauthenticated
+from sentinel_project import clock, prepared
+from sentinel_project.errors import TooManyRequests, Unauthenticated
 from sentinel_project.wire import token
 from sentinel_project.wire.address import address_of
 from sentinel_project.wire.envelope import Envelope
@@ -40,8 +42,10 @@ def app_of(envelope: Envelope, *, path: str, address: str, now: datetime) -> App
 
     An unknown app, a disabled one and a wrong token cost the same work and read the same.
     """
-    throttle.refuse_if_limited(envelope.app_name, address=address, now=now)
-    app = App.objects.filter(name=envelope.app_name, is_enabled=True).first()
+    place = throttle.place_of(envelope.app_name, address)
+    app = next(iter(_enabled(envelope.app_name, *place, now - throttle.WINDOW)), None)
+    if app is not None and vars(app)["failures"] >= throttle.LIMIT:
+        raise TooManyRequests
     given = token.parse(envelope.token)
     verdict = token.verify(
         given,
@@ -51,6 +55,8 @@ def app_of(envelope: Envelope, *, path: str, address: str, now: datetime) -> App
         window=settings.SENTINEL_TOKEN_WINDOW,
     )
     if app is None or given is None or verdict is Verdict.BAD:
+        # Also where the app's row has told it: a refusal costs the same whatever is wrong.
+        throttle.refuse_if_limited(envelope.app_name, address=address, now=now)
         throttle.note_failure(envelope.app_name, address=address, now=now)
         raise Unauthenticated
     if verdict is Verdict.STALE:
@@ -60,6 +66,14 @@ def app_of(envelope: Envelope, *, path: str, address: str, now: datetime) -> App
     if given.is_strong:
         _spend(given, app=app, now=now)
     return app
+
+
+@prepared.select
+def _enabled(name: str, app_name: str, address: str, since: datetime) -> QuerySet[App]:
+    """Return the app that may call, with the ``failures`` there were from the address lately."""
+    rows = throttle.failures_of(app_name, address, since).values("app_name")
+    failures = Subquery(rows.annotate(count=Count("pk")).values("count"))
+    return App.objects.filter(name=name, is_enabled=True).annotate(failures=Coalesce(failures, 0))
 
 
 def _keys_of(app: App | None) -> tuple[str, str]:

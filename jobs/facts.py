@@ -7,15 +7,18 @@ which move without an edit, are not among the facts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
+
+from django.db.models import QuerySet
 
 from jobs.models import DependencyEntry, Job, ScheduleExpression
 from jobs.rules.enums import CommonStrategy, ExpressionKind, JobStatus
 from jobs.rules.offsets import Offset, parse_offset
 from jobs.rules.schedule import Delay, Schedule, parse
+from sentinel_project import prepared
 
 _NOT_COUNTING = {JobStatus.DISABLED, JobStatus.TRASHED}
 _MAX_KEPT = 50_000
@@ -113,10 +116,10 @@ _keeping = Lock()
 
 def _keep(jobs: list[Job]) -> None:
     expressions: dict[int, list[ScheduleExpression]] = {job.pk: [] for job in jobs}
-    for row in ScheduleExpression.objects.filter(job_id__in=expressions).order_by("id"):
+    for row in _expressions(list(expressions)):
         expressions[row.job_id].append(row)
     upstreams: dict[int, list[Upstream]] = {job.pk: [] for job in jobs}
-    for entry in DependencyEntry.objects.filter(job_id__in=upstreams).order_by("id"):
+    for entry in _entries(list(upstreams)):
         upstreams[entry.job_id].append(_upstream(entry))
     with _keeping:
         if len(_kept) > _MAX_KEPT:
@@ -124,6 +127,16 @@ def _keep(jobs: list[Job]) -> None:
         for job in jobs:
             parts = _parsed(job, expressions[job.pk], upstreams[job.pk])
             _kept[job.pk, job.revision] = parts
+
+
+@prepared.select
+def _expressions(job_ids: Sequence[int]) -> QuerySet[ScheduleExpression]:
+    return ScheduleExpression.objects.filter(job_id__in=job_ids).order_by("id")
+
+
+@prepared.select
+def _entries(job_ids: Sequence[int]) -> QuerySet[DependencyEntry]:
+    return DependencyEntry.objects.filter(job_id__in=job_ids).order_by("id")
 
 
 def _parsed(job: Job, rows: list[ScheduleExpression], upstreams: list[Upstream]) -> Parsed:

@@ -14,9 +14,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from jobs import keys
 from jobs.models import App, RequestRecord
+from sentinel_project import prepared
 from sentinel_project.errors import Refused
 from sentinel_project.wire import jsontext
 from sentinel_project.wire.envelope import Reply, ReplyCode
@@ -49,14 +51,21 @@ def answer_once(request: Request, act: Callable[[], Reply[Any]], *, now: datetim
         [RequestRecord(**same, digest=request.digest, created_at=now)], ignore_conflicts=True
     )
     # An answer that can be seen was committed; a row without one is ours.
-    record = RequestRecord.objects.get(**same)
+    (record,) = _record(request.app.pk, request.endpoint, request.key)
     if record.answer is None:
         reply = act()
-        RequestRecord.objects.filter(pk=record.pk).update(answer=_packed(reply, request))
+        # The column holds JSON, in which a text is quoted once more.
+        answer = json.dumps(_packed(reply, request))
+        prepared.write(RequestRecord, {"pk": record.pk}, {"answer": answer})
         return reply
     if record.digest != request.digest:
         raise Refused("requestId was used before with other parameters; choose a new one")
     return _unpacked(record.answer, request)
+
+
+@prepared.select
+def _record(app_id: int, endpoint: str, key: str) -> QuerySet[RequestRecord]:
+    return RequestRecord.objects.filter(app_id=app_id, endpoint=endpoint, request_key=key)
 
 
 def _packed(reply: Reply[Any], request: Request) -> str:

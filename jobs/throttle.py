@@ -9,7 +9,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, ip_address, ip_network
 
+from django.db.models import QuerySet
+
 from jobs.models import App, AuthFailure
+from sentinel_project import prepared
 from sentinel_project.errors import TooManyRequests
 
 LIMIT = 30
@@ -18,17 +21,31 @@ _MAX_NAME = App._meta.get_field("name").max_length
 
 
 def refuse_if_limited(app_name: str, *, address: str, now: datetime) -> None:
-    recent = AuthFailure.objects.filter(
-        app_name=app_name[:_MAX_NAME], address=_network(address), at__gt=now - WINDOW
-    )
-    if recent.count() >= LIMIT:
+    if len(_recent(*place_of(app_name, address), now - WINDOW)) >= LIMIT:
         raise TooManyRequests
+
+
+def failures_of(app_name: str, address: str, since: datetime) -> QuerySet[AuthFailure]:
+    """Return the failures that still count; what is given was made by ``place_of``."""
+    return AuthFailure.objects.filter(app_name=app_name, address=address, at__gt=since)
+
+
+def place_of(app_name: str, address: str) -> tuple[str, str]:
+    """Return what failures are counted by: the name as the column holds it, and the network."""
+    return app_name[:_MAX_NAME], _network(address)
+
+
+@prepared.select
+def _recent(app_name: str, address: str, since: datetime) -> QuerySet[AuthFailure, int]:
+    rows = failures_of(app_name, address, since)
+    return rows.values_list("pk", flat=True)[:LIMIT]
 
 
 def note_failure(app_name: str, *, address: str, now: datetime) -> None:
     """Count one more, and forget those that count no longer."""
     AuthFailure.objects.filter(at__lte=now - WINDOW).delete()
-    AuthFailure.objects.create(app_name=app_name[:_MAX_NAME], address=_network(address), at=now)
+    name, network = place_of(app_name, address)
+    AuthFailure.objects.create(app_name=name, address=network, at=now)
 
 
 def _network(address: str) -> str:

@@ -132,12 +132,14 @@ def read_all(attempt_id: int, kind: StreamKind, *, limit: int = WHOLE) -> Slice:
 
 def _extent_of(attempt_id: int, kind: StreamKind) -> _Extent | None:
     """Read size and end in one statement, and before the bytes: both only ever grow (X-31)."""
-    row = (
-        Stream.objects.filter(attempt_id=attempt_id, kind=kind)
-        .values_list("pk", "size", "closed_at")
-        .first()
-    )
-    return None if row is None else _Extent(row[0], row[1], is_closed=row[2] is not None)
+    rows = _extent(attempt_id, int(kind))
+    return _Extent(*rows[0][:2], is_closed=rows[0][2] is not None) if rows else None
+
+
+@prepared.select
+def _extent(attempt_id: int, kind: int) -> QuerySet[Stream, tuple[int, int, datetime | None]]:
+    rows = Stream.objects.filter(attempt_id=attempt_id, kind=kind)
+    return rows.values_list("pk", "size", "closed_at")
 
 
 def _slice_of(extent: _Extent, *, offset: int, size: int) -> Slice:
@@ -151,18 +153,22 @@ def _slice_of(extent: _Extent, *, offset: int, size: int) -> Slice:
 
 def _bytes_of(stream_id: int, begin: int, end: int) -> bytes:
     """Return the bytes from ``begin`` up to ``end``, by two steps into one index."""
-    chunks = Chunk.objects.filter(stream_id=stream_id)
-    first = chunks.filter(start__lte=begin).order_by("-start").values("start")[:1]
-    rows = list(
-        chunks.filter(start__gte=first, start__lt=end)
-        .order_by("start")
-        .values_list("start", "data")
-    )
+    rows = _chunks(stream_id, begin, end)
     if not rows:
         return b""
     skip = begin - rows[0][0]
     # PostgreSQL answers with memoryviews, SQLite with bytes; join takes both.
     return b"".join(data for _, data in rows)[skip : skip + end - begin]
+
+
+@prepared.select
+def _chunks(
+    stream_id: int, begin: int, end: int
+) -> QuerySet[Chunk, tuple[int, bytes | memoryview]]:
+    chunks = Chunk.objects.filter(stream_id=stream_id)
+    first = chunks.filter(start__lte=begin).order_by("-start").values("start")[:1]
+    found = chunks.filter(start__gte=first, start__lt=end)
+    return found.order_by("start").values_list("start", "data")
 
 
 def sizes(attempt_ids: Collection[int]) -> dict[tuple[int, StreamKind], int]:

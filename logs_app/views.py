@@ -41,7 +41,7 @@ class ReadView(Endpoint):
     kind: ClassVar[StreamKind]
 
     def handle(self, call: Call, params: Reading) -> PieceData:
-        task = selectors.task_of(call.app, params.task_id)
+        task = selectors.bare_task_of(call.app, params.task_id)
         attempt = selectors.attempt_of(task, params.attempt_number)
         if attempt is None:
             return serializers.piece(Slice("", params.offset, is_end=False))
@@ -156,7 +156,7 @@ class LogView(Endpoint):
 
 
 def _printed(call: Call, params: Printed, kind: StreamKind) -> tuple[int, int, Slice]:
-    task = selectors.task_of(call.app, params.task_id)
+    task = selectors.bare_task_of(call.app, params.task_id)
     number = params.attempt_number or task.attempt_count or 1
     attempt = selectors.attempt_of(task, number)
     read = store.read_all(attempt.pk, kind) if attempt else Slice("", 0, is_end=False)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Count, Q, QuerySet
 
 from jobs.models import App, Job
+from sentinel_project import prepared
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
 from tasks_app.models import Attempt, Event, SystemState, Task
 from tasks_app.rules.states import FINAL, Finder, TaskKind, TaskStatus
@@ -40,6 +41,24 @@ def task_of(app: App, task_id: int) -> Task:
     if task is None:
         raise NotFound(f"no task {task_id}")
     return task
+
+
+def bare_task_of(app: App, task_id: int) -> Task:
+    """Return one task as ``task_of`` does, without its job: for what is asked again and again."""
+    rows = _any_task(task_id) if app.is_admin else _own_task(task_id, app.pk)
+    if not rows:
+        raise NotFound(f"no task {task_id}")
+    return rows[0]
+
+
+@prepared.select
+def _any_task(task_id: int) -> QuerySet[Task]:
+    return Task.objects.filter(pk=task_id)
+
+
+@prepared.select
+def _own_task(task_id: int, app_id: int) -> QuerySet[Task]:
+    return Task.objects.filter(pk=task_id, job__app_id=app_id)
 
 
 def owed_task_of(job: Job, due_at: datetime) -> Task | None:
@@ -98,7 +117,7 @@ def attempts_of(task: Task) -> list[Attempt]:
 
 def attempt_of(task: Task, number: int) -> Attempt | None:
     """Return the attempt with that number. None: it may yet come. Refused if it cannot (W-20)."""
-    attempt = task.attempts.filter(number=number).first()
+    attempt = next(iter(_attempt(task.pk, number)), None)
     if attempt is None and TaskStatus(task.status) in FINAL:
         ended = f"task {task.pk} ended {TaskStatus(task.status).name}"
         count = f"after {task.attempt_count} attempts" if task.attempt_count else "without one"
@@ -116,6 +135,11 @@ def ends_carried_on(since: datetime) -> dict[Finder, int]:
     counted = rows.values_list("processed_by").annotate(Count("pk")).order_by()
     found = dict.fromkeys(Finder, 0)
     return found | {Finder(by): count for by, count in counted if by}
+
+
+@prepared.select
+def _attempt(task_id: int, number: int) -> QuerySet[Attempt]:
+    return Attempt.objects.filter(task_id=task_id, number=number).defer("content", "extra")
 
 
 def system_state() -> SystemState:

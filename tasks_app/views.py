@@ -43,7 +43,7 @@ class TaskStatusView(Endpoint):
     params = TaskRefParams
 
     def handle(self, call: Call, params: TaskRef) -> data.TaskStatusData:
-        return serializers.status(selectors.task_of(call.app, params.task_id))
+        return serializers.status(selectors.bare_task_of(call.app, params.task_id))
 
 
 class TaskView(Endpoint):

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from django.db.models import QuerySet
+
 from jobs import rendering, selectors
 from jobs.coming import Coming
 from jobs.expected import Expectations
@@ -21,6 +23,7 @@ from jobs.rules.offsets import parse_offset, window
 from jobs.rules.schedule import parse_live
 from jobs.rules.spec import DependencyEdit, JobSpec, ScheduleEdit
 from jobs.rules.windows import Window
+from sentinel_project import prepared
 from sentinel_project.errors import InvalidParameters
 
 #: Due times that decide whether a dependency can ever be satisfied (D-38).
@@ -32,7 +35,7 @@ def problems_of(spec: JobSpec, *, app: App, zone: ZoneInfo, now: datetime) -> It
     """Yield what is wrong with a submission by itself, one sentence a problem."""
     if spec.status not in _CODES:
         yield f"status: {spec.status.value} cannot be submitted; 1 ACTIVE, 2 DISABLED or 5 PAUSED"
-    if Job.objects.filter(app=app, name=spec.name).exclude(status=JobStatus.TRASHED).exists():
+    if _namesakes(app.pk, spec.name):
         yield f"jobName: the app has a job named {spec.name!r} already; choose another name"
     if spec.priority > app.max_priority:
         yield f"priority: {spec.priority} is above the app's ceiling of {app.max_priority}"
@@ -45,17 +48,35 @@ def problems_of(spec: JobSpec, *, app: App, zone: ZoneInfo, now: datetime) -> It
 
 
 def _group_problems(group_id: int, app: App) -> Iterator[str]:
-    if not WorkerGroup.objects.filter(pk=group_id).exists():
+    if not _group(group_id):
         yield f"workerGroupId: there is no worker group {group_id}"
         return
-    allowed = set(app.allowed_groups.values_list("pk", flat=True))
+    allowed = set(_allowed_groups(app.pk))
     if allowed and group_id not in allowed:
         yield f"workerGroupId: the app may use {sorted(allowed)}, not {group_id}"
+
+
+@prepared.select
+def _group(group_id: int) -> QuerySet[WorkerGroup, int]:
+    return WorkerGroup.objects.filter(pk=group_id).values_list("pk", flat=True)
+
+
+@prepared.select
+def _allowed_groups(app_id: int) -> QuerySet[WorkerGroup, int]:
+    return WorkerGroup.objects.filter(app=app_id).values_list("pk", flat=True)
+
+
+@prepared.select
+def _namesakes(app_id: int, name: str) -> QuerySet[Job, int]:
+    rows = Job.objects.filter(app_id=app_id, name=name).exclude(status=JobStatus.TRASHED)
+    return rows.values_list("pk", flat=True)
 
 
 def dependency_problems(edits: Iterable[DependencyEdit], *, app: App) -> Iterator[str]:
     """Yield unknown upstreams, repeated ones and offsets that are none."""
     edits = list(edits)
+    if not edits:
+        return
     visible = _visible_jobs(app, [edit.upstream_id for edit in edits])
     seen: set[int] = set()
     for edit in edits:
@@ -99,7 +120,7 @@ def check_graph(job: Job, *, now: datetime) -> None:
     """Refuse cycles, a schedule-less job that nothing names, and dead dependencies."""
     expectations = Expectations(is_reading=True)
     facts = expectations.facts(job.pk)
-    refuse(_cycle_problems(job.pk))
+    refuse(_cycle_problems(job.pk) if facts.upstreams else ())
     if facts.is_named:
         refuse(_naming_problems(facts))
     refuse(_dead_problems(facts, expectations, now))

@@ -16,6 +16,7 @@ from jobs.rules.enums import Edit, ExpressionKind, JobStatus
 from jobs.rules.spec import JobSpec
 from jobs.services import checks
 from jobs.slots import new_expression
+from sentinel_project import prepared
 from sentinel_project.errors import InvalidParameters
 from tasks_app import transitions, wakeup
 from tasks_app.rules.states import TaskKind, TaskStatus
@@ -73,9 +74,12 @@ def submit_job(spec: JobSpec, *, app: App, user: str, now: datetime) -> Job:
 
 def next_times(job: Job, *, now: datetime, count: int = 3) -> list[datetime]:
     """Return the next due times of a job, of a schedule-less one those that will be named."""
-    times = Coming(Expectations(is_reading=True), now).first(job.pk, count)
+    expectations = Expectations(is_reading=True)
+    times = Coming(expectations, now).first(job.pk, count)
     cursors = job.expressions.filter(kind=ExpressionKind.DELAY, next_due_at__isnull=False)
-    delays = [at for at in cursors.values_list("next_due_at", flat=True) if at is not None]
+    has_delays = bool(expectations.facts(job.pk).delays)
+    found = cursors.values_list("next_due_at", flat=True) if has_delays else ()
+    delays = [at for at in found if at is not None]
     return sorted({*times, *delays})[:count]
 
 
@@ -104,7 +108,7 @@ def _mode_problems(spec: JobSpec) -> list[str]:
 
 def _store(spec: JobSpec, owner: App, zone: ZoneInfo, user: str, now: datetime) -> Job:
     groups = "".join(f"{group}," for group in spec.biz_groups)
-    job = Job.objects.create(
+    job = Job(
         app=owner,
         extra=dict(spec.extra),
         biz_groups=f",{groups}" if groups else "",
@@ -116,6 +120,7 @@ def _store(spec: JobSpec, owner: App, zone: ZoneInfo, user: str, now: datetime) 
         paused_at=now if spec.status is JobStatus.PAUSED else None,
         **{name: getattr(spec, name) for name in _AS_THEY_ARE},
     )
+    prepared.insert(job)
     DependencyEntry.objects.bulk_create(
         DependencyEntry(
             job=job,
@@ -126,7 +131,7 @@ def _store(spec: JobSpec, owner: App, zone: ZoneInfo, user: str, now: datetime) 
         for edit in spec.dependencies
     )
     for edit in spec.schedule:
-        new_expression(job, edit, now=now).save(force_insert=True)
+        prepared.insert(new_expression(job, edit, now=now))
     return job
 
 
