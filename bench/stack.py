@@ -170,7 +170,8 @@ class Stack:
         self.keep("web", web_command(self.url), _FRONT)
         for name in self._beats:
             self.keep(name, [*CELERY, "sentinel_project.celery", "beat", "--pidfile="], _FRONT)
-        self.keep("worker", worker_command("sentinel_project.celery", NAME, self._slots), _WORKERS)
+        slots = f"--concurrency={self._slots}"
+        self.keep("worker", worker_command("sentinel_project.celery", NAME, slots), _WORKERS)
         self.wait(lambda: Worker.objects.exists(), "worker")
         self.wait(lambda: Scheduler.objects.count() == len(self._beats), "beat")
         self.wait(lambda: listens(self.url), "web")
@@ -249,9 +250,9 @@ def running(*, beats: int = 1, slots: int = SLOTS) -> Iterator[Stack]:
                     clear_rabbitmq(RABBITMQ, prefix)
 
 
-def worker_command(module: str, node: str, slots: int) -> list[str]:
+def worker_command(module: str, node: str, *more: str) -> list[str]:
     """Return the command line of a worker as ``up`` starts it."""
-    return [*CELERY, module, "worker", "-n", f"{node}@%h", *_QUIET, f"--concurrency={slots}"]
+    return [*CELERY, module, "worker", "-n", f"{node}@%h", *_QUIET, *more]
 
 
 _QUIET = ("-P", "prefork", "--without-gossip", "--without-mingle")

@@ -45,7 +45,7 @@ def bare(running: stack.Stack, slots: int) -> tuple[float, float]:
     tasks = importlib.import_module("bare")
     queue = tasks.queue(name)
     ready, done = stack.PLACE / f"ready.{slots}", stack.PLACE / f"done.{slots}"
-    running.keep("bare", stack.worker_command("bare", name, slots))
+    running.keep("bare", stack.worker_command("bare", name, f"--concurrency={slots}"))
     tasks.note.apply_async((str(ready),), queue=queue)
     running.wait(ready.exists, "the bare worker")
     before, began = running.cpu_seconds(), clock.now()
