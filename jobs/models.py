@@ -150,6 +150,8 @@ class Job(models.Model):
     )
     time_zone = models.CharField(max_length=64)
     callback_url = models.CharField(max_length=1024, blank=True, default="")
+    #: Kept by whoever changes its alarms, so that no run has to ask for them (D-84).
+    has_alarms = models.BooleanField(default=False, db_default=False, editable=False)
     created_by = models.CharField(max_length=256, blank=True, default="")
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()

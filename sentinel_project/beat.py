@@ -22,7 +22,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from sentinel_project import clock
-from tasks_app import planner, rescuer, schedulers, wakeup
+from tasks_app import notifier, planner, rescuer, schedulers, wakeup
 from tasks_app.celery_tasks import RINGER, SWEEP
 from tasks_app.rules.steadiness import JUMP, Steadiness
 
@@ -52,6 +52,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         self._listener = wakeup.Listener()
         self._pacer = Pacer()
         self._rescuer = rescuer.Rescuer()
+        self.notifier = notifier.Notifier()
         self._steadiness = Steadiness(clock.now(), clock.monotonic())
         self._has_lease = False
         self._pause = _SHORTEST_SLEEP
@@ -86,6 +87,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
     def close(self) -> None:
         """Leave in good order; called once beat has stopped ticking."""
         super().close()
+        self.notifier.stop()
         self._try("leave", lambda: schedulers.leave(self._name))
         self._listener.close()
 
@@ -194,3 +196,4 @@ def take_signals(sender: Service, **_: Any) -> None:
     """Replace Celery's handler: it would write to the database in the middle of a pass."""
     if isinstance(sender.scheduler, Scheduler):
         sender.scheduler.take_signals()
+        sender.scheduler.notifier.start()

@@ -26,6 +26,8 @@ _SIDEBAR = (
     ("", "Artifacts", "deployed_code", "jobs.artifact"),
     ("Ledger", "Gaps", "event_busy", "tasks_app.gap"),
     ("Ledger", "Events", "bolt", "tasks_app.event"),
+    ("Told", "Alarms", "notifications", "tasks_app.alarm"),
+    ("Told", "Deliveries", "outgoing_mail", "tasks_app.delivery"),
     ("Ledger", "Audit log", "history", "jobs.auditentry"),
     ("Places", "Apps", "key", "jobs.app"),
     ("Places", "Connections and secrets", "lock", "jobs.credential"),

@@ -82,6 +82,20 @@ def _timeouts() -> str:
     return " ".join(f"-c {name}={seconds * 1000}" for name, seconds in limits.items())
 
 
+def mail(name: str) -> dict[str, Any]:
+    """Return where mail is handed in, from a URL such as ``smtp+tls://user:word@host:587``."""
+    url = text(name)
+    config: dict[str, Any] = dict(_env.email_url_config(url)) if url else {}
+    return {
+        "host": config.get("EMAIL_HOST") or "",
+        "port": config.get("EMAIL_PORT") or 25,
+        "user": config.get("EMAIL_HOST_USER") or "",
+        "password": config.get("EMAIL_HOST_PASSWORD") or "",
+        "tls": bool(config.get("EMAIL_USE_TLS")),
+        "ssl": bool(config.get("EMAIL_USE_SSL")),
+    }
+
+
 def socket_path(run_dir: Path) -> Path:
     """Return where the embedded broker listens: a path short enough for a Unix socket."""
     path = run_dir / "broker.sock"

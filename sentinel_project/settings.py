@@ -88,6 +88,16 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 if env.flag("SENTINEL_BEHIND_PROXY"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
+# Mail
+MAIL = env.mail("SENTINEL_MAIL_URL")
+EMAIL_HOST = MAIL["host"]
+EMAIL_PORT = MAIL["port"]
+EMAIL_HOST_USER = MAIL["user"]
+EMAIL_HOST_PASSWORD = MAIL["password"]
+EMAIL_USE_TLS = MAIL["tls"]
+EMAIL_USE_SSL = MAIL["ssl"]
+EMAIL_TIMEOUT = 10
+
 # Static files
 STATIC_URL = "static/"
 STATIC_ROOT = RUN_DIR / "static"
@@ -198,6 +208,9 @@ SENTINEL_MISFIRE_GRACE = timedelta(seconds=env.number("SENTINEL_MISFIRE_GRACE", 
 SENTINEL_TOKEN_WINDOW = timedelta(seconds=env.number("SENTINEL_TOKEN_WINDOW", 180))
 SENTINEL_LEASE = timedelta(seconds=env.number("SENTINEL_LEASE", 30))
 SENTINEL_HEARTBEAT = timedelta(seconds=env.number("SENTINEL_HEARTBEAT", 5))
+# Whether callbacks and webhooks may go to private addresses, for installations that live there.
+SENTINEL_CALLBACK_ALLOW_PRIVATE = env.flag("SENTINEL_CALLBACK_ALLOW_PRIVATE")
+SENTINEL_MAIL_FROM = env.text("SENTINEL_MAIL_FROM", "sentinel@localhost")
 SENTINEL_STREAM_CAP = env.number("SENTINEL_STREAM_CAP", 64 * 1024 * 1024)
 # What runs may use, by job type and group, as tasks_app.rules.limits reads it.
 SENTINEL_LIMITS = env.text("SENTINEL_LIMITS")

@@ -13,6 +13,7 @@ from django.db.models import Model, QuerySet
 from jobs.models import Artifact, RequestRecord
 from tasks_app import retention
 from tasks_app.models import Event, Worker
+from tasks_app.notice_models import Delivery
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,8 @@ _ANSWERS_AFTER = timedelta(days=1)
 #: Uploads that somebody began and did not end.
 _UNFINISHED_AFTER = timedelta(days=1)
 _WORKERS_AFTER = timedelta(days=7)
+#: Who was told what is of use to whoever asks why nobody came.
+_DELIVERIES_AFTER = timedelta(days=30)
 
 
 def sweep(*, now: datetime) -> int:
@@ -36,6 +39,7 @@ def sweep(*, now: datetime) -> int:
                 completed_at__isnull=True, created_at__lt=now - _UNFINISHED_AFTER
             )
         )
+        + _delete(Delivery.objects.filter(ended_at__lt=now - _DELIVERIES_AFTER))
         + _delete(Worker.objects.filter(beat_at__lt=now - _WORKERS_AFTER))
     )
     retention.delete(now=now)

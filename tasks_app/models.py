@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from jobs.models import Job, ScheduleExpression, WorkerGroup
 from jobs.rules.enums import GapReason
+from tasks_app import notice_models  # noqa: F401 (tables of this app, in a module of their own)
 from tasks_app.rules.states import FINAL, LIVE, AttemptStatus, TaskKind, TaskStatus
 
 _LIVE = sorted(status.value for status in LIVE)

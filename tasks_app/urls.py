@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from tasks_app import views
+from tasks_app import alarm_views, views
 
 urlpatterns = [
     path("task/query/status", views.TaskStatusView.as_view()),
@@ -17,6 +17,12 @@ urlpatterns = [
     path("task/remove", views.RemoveView.as_view()),
     path("task/rerun", views.RerunView.as_view()),
     path("task/modify/status", views.ForceStatusView.as_view()),
+    path("alarm/add", alarm_views.AddAlarmView.as_view()),
+    path("alarm/edit", alarm_views.EditAlarmView.as_view()),
+    path("alarm/delete", alarm_views.DeleteAlarmView.as_view()),
+    path("alarm/query", alarm_views.AlarmListView.as_view()),
+    path("alarm/delivery/list", alarm_views.DeliveryListView.as_view()),
+    path("alarm/delivery/redeliver", alarm_views.RedeliverView.as_view()),
     path("system/status/get", views.SystemStatusView.as_view()),
     path("system/status/set", views.SetSystemStatusView.as_view()),
 ]

@@ -16,6 +16,7 @@ from jobs.rules.enums import (
 from jobs.rules.spec import DependencyEdit, JobSpec, ScheduleEdit
 from jobs.serializers.data import Definition
 from sentinel_project.wire import schemas
+from sentinel_project.wire.contacts import UrlField
 from sentinel_project.wire.fields import (
     CodeField,
     FlagField,
@@ -28,7 +29,6 @@ from sentinel_project.wire.fields import (
     OptionalIdField,
     SecondsField,
     TextField,
-    UrlField,
     WireField,
     WordField,
     ZoneField,

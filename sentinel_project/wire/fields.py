@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, IntEnum, StrEnum
 from functools import cache
 from typing import Any, NoReturn, overload
-from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from rest_framework import serializers
@@ -253,26 +252,6 @@ class ZoneField(WireField):
 @cache
 def _zones() -> frozenset[str]:
     return frozenset(available_timezones())
-
-
-class UrlField(TextField):
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(high=1024, **kwargs)
-        self.accepts = "an http or https address of at most 1024 characters, or empty text"
-
-    def to_internal_value(self, data: Any) -> Any:
-        url = super().to_internal_value(data)
-        if url and not _is_web_address(url):
-            self.refuse(data)
-        return url
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 class ListField(serializers.ListField):

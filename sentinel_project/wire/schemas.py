@@ -22,7 +22,7 @@ from typing import (
     is_typeddict,
 )
 
-from sentinel_project.wire import fields
+from sentinel_project.wire import contacts, fields
 from sentinel_project.wire.params import REQUEST_ID, Params
 
 Schema = dict[str, Any]
@@ -155,7 +155,7 @@ def _(field: fields.TextField) -> Schema:
 
 
 @accepted.register
-def _(field: fields.UrlField) -> Schema:
+def _(field: contacts.UrlField) -> Schema:
     return {"type": "string", "maxLength": field.high, "pattern": "^(https?://[^/?#]+.*)?$"}
 
 

@@ -69,6 +69,7 @@ def _open_attempt(
     )
     prepared.insert(attempt)
     store.open_streams(attempt.pk, fence=attempt.fence)
+    moves.announce(task, TaskStatus.RUNNING, now)
     return attempt
 
 
@@ -162,6 +163,7 @@ def _retry_or_fail(task: Task, ending: Ending, now: datetime) -> None:
     _requeue(
         task, ready_at, tries_used=F("tries_used") + 1, reason=Reason.RETRY_WAIT, reason_text=text
     )
+    moves.announce(task, TaskStatus.READY, now, reason=Reason.RETRY_WAIT, text=text)
 
 
 def _requeue_free(task: Task, ending: Ending, now: datetime, **stamps: Any) -> None:
@@ -172,6 +174,7 @@ def _requeue_free(task: Task, ending: Ending, now: datetime, **stamps: Any) -> N
         moves.end(task, TaskStatus.FAILED, ending.reason, ending.text, now)
     else:
         _requeue(task, now, **stamps)
+        moves.announce(task, TaskStatus.READY, now)
 
 
 def _requeue(task: Task, ready_at: datetime, **stamps: Any) -> None:

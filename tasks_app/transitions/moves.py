@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from logs_app import store
 from sentinel_project import prepared
 from tasks_app.models import Attempt, Event, Task, TaskNote
+from tasks_app.notice_models import Change
 from tasks_app.rules.states import ALLOWED, LIVE, TaskStatus
 from tasks_app.transitions.values import Ending
 
@@ -41,6 +42,7 @@ def end(
         return False
     task.status = target
     leave_event(task, now)
+    announce(task, target, now, reason=reason, text=text)
     return True
 
 
@@ -98,6 +100,22 @@ def _locked(task_id: int) -> QuerySet[Task]:
 
 def leave_event(task: Task, now: datetime) -> None:
     prepared.insert(Event(job_id=task.job_id, task_id=task.pk, created_at=now))
+
+
+def announce(
+    task: Task, target: TaskStatus, now: datetime, *, reason: str = "", text: str = ""
+) -> None:
+    """Leave a change for whoever wants to be told, if anybody does (D-84)."""
+    if task.job.callback_url or task.job.has_alarms:
+        Change.objects.create(
+            job_id=task.job_id,
+            task_id=task.pk,
+            to_status=target.value,
+            attempt_number=task.attempt_count,
+            reason=reason,
+            reason_text=text,
+            at=now,
+        )
 
 
 def note(task_id: int, fact: str, now: datetime, **words: str) -> None:

@@ -69,7 +69,10 @@ def _task(o: Opening, now: datetime) -> Task:
 def release(task: Task, *, by: str = "", now: datetime) -> bool:
     """WAITING to READY: nothing is missing any more, and ``by`` says what changed that."""
     stamps: dict[str, Any] = {"reason": "", "reason_text": "", "released_at": now, "ready_at": now}
-    return moves.move(task.pk, {TaskStatus.WAITING}, TaskStatus.READY, released_by=by, **stamps)
+    moved = moves.move(task.pk, {TaskStatus.WAITING}, TaskStatus.READY, released_by=by, **stamps)
+    if moved:
+        moves.announce(task, TaskStatus.READY, now)
+    return moved
 
 
 @moves.atomic

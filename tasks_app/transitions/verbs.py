@@ -71,6 +71,7 @@ def retry(task: Task, *, user: str, now: datetime) -> bool:
     if moved:
         _note_end(row)
         moves.note(task.pk, "retry", now, user=user)
+        moves.announce(row, TaskStatus.READY, now)
         moves.leave_event(task, now)
     return moved
 

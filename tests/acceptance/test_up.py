@@ -12,11 +12,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.flow.executions import eventually, living
 from tests.flow.processes import READY, ROOT, Installation
+from tests.flow.web_receiver import Receiver, receiving
 
 pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(240)]
 
@@ -25,7 +27,8 @@ FIRST = "# 1. submit"
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    installation = Installation(tmp_path_factory.mktemp("up") / "run")
+    run_dir = tmp_path_factory.mktemp("up") / "run"
+    installation = Installation(run_dir, SENTINEL_CALLBACK_ALLOW_PRIVATE="1")
     with installation.running():
         yield installation
 
@@ -99,6 +102,19 @@ def test_the_command_line_calls_the_demo_and_exits_as_the_run_ended(demo: Instal
     assert good.returncode == 0, good.stderr
     assert sentinel("result", str(json.loads(good.stdout)["taskId"])).stdout == "Grüße\n"
     assert (bad.returncode, bad.stderr) == (10, "")
+
+
+def test_a_callback_is_told_how_a_run_went(demo: Installation) -> None:
+    with receiving() as receiver:
+        job_id = demo.submit("true", callbackUrl=receiver.url())
+
+        assert eventually(lambda: 4 in [each["status"] for each in told(receiver)], within=60)
+
+    assert {each["jobId"] for each in told(receiver)} == {job_id}
+
+
+def told(receiver: Receiver) -> list[dict[str, Any]]:
+    return [json.loads(got.body) for got in receiver.got]
 
 
 def test_flower_asks_for_the_password(demo: Installation) -> None:

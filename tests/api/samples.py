@@ -26,6 +26,7 @@ from jobs.models import (
 from logs_app.models import StreamKind
 from tasks_app import workers
 from tasks_app.models import Gap
+from tasks_app.notice_models import Alarm, Delivery
 from tasks_app.rules.states import TaskKind, TaskStatus
 from tasks_app.workers import Registration
 from tests.api.jobs import added, millis, slot_in
@@ -34,7 +35,19 @@ from tests.builders import NOW, make_app, make_job, make_output, make_task
 #: Ids that no time, status or count in an answer can be mistaken for.
 _BASE = 987_654_000_000
 #: What belongs to an app, by the word that stands for its id in a sample.
-OWNED = ("JOB", "UPSTREAM", "BOUND", "ONE_OFF", "EXPRESSION", "READY", "FAILED", "DONE", "SCRIPT")
+OWNED = (
+    "JOB",
+    "UPSTREAM",
+    "BOUND",
+    "ONE_OFF",
+    "EXPRESSION",
+    "READY",
+    "FAILED",
+    "DONE",
+    "SCRIPT",
+    "ALARM",
+    "DELIVERY",
+)
 DAY = timedelta(days=1)
 NEW = {"jobName": "new", "jobType": "dummy", "content": "{}"}
 DAILY = [added("0 3 * * *")]
@@ -102,6 +115,17 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
     "/api/task/query/log": [{"taskId": "DONE"}],
     "/api/log/readResult": [{"taskId": "DONE"}],
     "/api/log/readExecuteLog": [{"taskId": "DONE"}],
+    "/api/alarm/add": [
+        {"jobId": "JOB", "events": ["KILLED"], "webhooks": ["https://hooks.example.com/x"]}
+    ],
+    "/api/alarm/edit": [{"alarmId": "ALARM", "quietTime": 60}],
+    "/api/alarm/delete": [{"alarmId": "ALARM"}],
+    "/api/alarm/query": [{"jobId": "JOB"}, {}],
+    "/api/alarm/delivery/list": [
+        {"jobId": "JOB"},
+        {"taskId": "FAILED", "alarmId": "ALARM"},
+    ],
+    "/api/alarm/delivery/redeliver": [{"deliveryId": "DELIVERY"}],
     "/api/system/status/get": [{}],
     "/api/system/status/set": [{"status": 2}],
     "/api/script/add": [{"scriptName": "fresh", "content": "echo $YTD()"}],
@@ -163,6 +187,23 @@ def make_world(app: App, *, number: int = 0) -> dict[str, int]:
     )
     script = Script.objects.create(pk=ids["SCRIPT"], app=app, name="script", created_at=NOW)
     script.versions.create(number=1, text="echo 1", created_at=NOW)
+    alarm = Alarm.objects.create(
+        pk=ids["ALARM"], job=job, events=["FAILED"], mails=["a@example.com"], created_at=NOW
+    )
+    Delivery.objects.create(
+        pk=ids["DELIVERY"],
+        job=job,
+        task_id=ids["FAILED"],
+        alarm=alarm,
+        event="FAILED",
+        channel="MAIL",
+        target="a@example.com",
+        payload={},
+        once_key=str(number),
+        state="GIVEN_UP",
+        created_at=NOW,
+        ended_at=NOW,
+    )
     gap = slot_in(-9)
     Gap.objects.create(job=job, from_at=gap, to_at=gap, count=1, reason="CAPPED", created_at=NOW)
     return ids | {"GAP": millis(gap), "NEAR": millis(gap + DAY), "NEXT": millis(slot_in(2))}

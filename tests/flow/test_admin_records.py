@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
 from jobs.models import AuditEntry
@@ -13,8 +14,10 @@ from jobs.operators import operator
 from sentinel_project import clock
 from tasks_app import schedulers, workers
 from tasks_app.models import Event, Gap, SystemState, Task
+from tasks_app.notice_models import Delivery
 from tasks_app.rules.states import TaskStatus
 from tasks_app.services import retry_tasks
+from tests.api.test_alarms import make_delivery
 from tests.builders import NOW, make_job, make_task
 from tests.flow.admin_desk import staff, superuser
 
@@ -43,7 +46,8 @@ def test_tasks_are_filtered_and_found_by_id(desk: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["attempt", "gap", "event", "worker", "scheduler", "systemstate", "task"]
+    "model",
+    ["attempt", "gap", "event", "worker", "scheduler", "systemstate", "task", "alarm", "delivery"],
 )
 def test_records_are_read_only(desk: Client, model: str) -> None:
     task = make_task(TaskStatus.FAILED)
@@ -167,3 +171,19 @@ def test_the_dashboard_and_sidebar_show_only_what_one_may_see() -> None:
         item["title"] for group in page.context["sidebar_navigation"] for item in group["items"]
     ]
     assert links == ["Dashboard", "Workers"]
+
+
+def test_a_delivery_is_sent_again_by_whoever_may_change_deliveries() -> None:
+    delivery = make_delivery(make_job())
+    delivery.log.create(number=1, at=NOW, took_ms=5, is_good=False, answer="500 <b>no</b>")
+    words = {"action": "redeliver", "_selected_action": [delivery.pk]}
+    page = f"/admin/tasks_app/delivery/{delivery.pk}/change/"
+
+    looker = staff("view_delivery")
+    assert "500 &lt;b&gt;no&lt;/b&gt;" in looker.get(page).content.decode()
+    looker.post("/admin/tasks_app/delivery/", words)
+    assert Delivery.objects.get().state == "GIVEN_UP"
+
+    User.objects.all().delete()
+    staff("view_delivery", "change_delivery").post("/admin/tasks_app/delivery/", words)
+    assert Delivery.objects.get().state == "PENDING"

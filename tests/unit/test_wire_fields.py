@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rest_framework import serializers
 
 from jobs.rules.enums import JobStatus, MisfirePolicy
+from sentinel_project.wire.contacts import UrlField
 from sentinel_project.wire.fields import (
     MAX_ID,
     CodeField,
@@ -20,7 +21,6 @@ from sentinel_project.wire.fields import (
     LabelsField,
     SecondsField,
     TextField,
-    UrlField,
     WireField,
     WordField,
     ZoneField,

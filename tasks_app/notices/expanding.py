@@ -1,0 +1,132 @@
+"""From changes to deliveries: one for each receiver, once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+
+from tasks_app.models import Task
+from tasks_app.notice_models import Alarm, Change, Delivery
+from tasks_app.notices import payloads
+from tasks_app.rules.notices import AlarmEvent, Channel, DeliveryState, raised, receivers
+from tasks_app.rules.states import TaskStatus
+
+BATCH = 200
+_QUIETEST = timedelta(0)
+
+
+def expand_changes(*, now: datetime) -> int:
+    """Make the deliveries of all changes that are there; return how many changes that were."""
+    done = 0
+    while Change.objects.exists():
+        expanded = _expand_batch(now)
+        done += expanded
+        if expanded < BATCH:
+            break
+    return done
+
+
+@transaction.atomic
+def _expand_batch(now: datetime) -> int:
+    """Deliveries come and changes go in one transaction; somebody else's changes are left alone."""
+    rows = Change.objects.select_for_update(skip_locked=_can_skip(), of=("self",))
+    changes = list(rows.select_related("task__job").order_by("pk")[:BATCH])
+    alarms: dict[int, list[Alarm]] = {}
+    for alarm in Alarm.objects.filter(job__in={c.job_id for c in changes}, is_enabled=True):
+        alarms.setdefault(alarm.job_id, []).append(alarm)
+    for change in changes:
+        insert(list(_deliveries(change, alarms.get(change.job_id, []), now)))
+    Change.objects.filter(pk__in=[change.pk for change in changes]).delete()
+    return len(changes)
+
+
+def _can_skip() -> bool:
+    return connection.features.has_select_for_update_skip_locked
+
+
+def _deliveries(change: Change, alarms: list[Alarm], now: datetime) -> Iterator[Delivery]:
+    task = change.task
+    if task.job.callback_url:
+        yield _delivery(
+            task,
+            (Channel.WEBHOOK, task.job.callback_url),
+            once=f"change {change.pk}",
+            payload=payloads.callback(change),
+            now=now,
+        )
+    event = raised(TaskStatus(change.to_status), change.reason)
+    if event is None:
+        return
+    # As it was then: a retry may have come between.
+    task.status, task.reason, task.attempt_count = (
+        change.to_status,
+        change.reason,
+        change.attempt_number,
+    )
+    for alarm in alarms:
+        if event.value in alarm.events:
+            once, text = f"change {change.pk}", change.reason_text
+            yield from of_alarm(alarm, event, task, once=once, text=text, now=now)
+
+
+def of_alarm(
+    alarm: Alarm, event: AlarmEvent, task: Task, *, once: str, text: str, now: datetime
+) -> Iterator[Delivery]:
+    """Yield what an alarm tells its receivers; suppressed if it was told within its quiet time."""
+    is_quiet = _was_told(alarm, event, now)
+    payload = payloads.alarm(alarm, event, task, text, now)
+    for receiver in receivers(alarm.webhooks, alarm.mails):
+        yield _delivery(
+            task,
+            receiver,
+            once=f"{once} alarm {alarm.pk}",
+            payload=payload,
+            now=now,
+            alarm=alarm,
+            event=event.value,
+            **({"state": DeliveryState.SUPPRESSED.value} if is_quiet else {}),
+        )
+
+
+def _was_told(alarm: Alarm, event: AlarmEvent, now: datetime) -> bool:
+    if alarm.quiet_for <= _QUIETEST:
+        return False
+    told = Delivery.objects.filter(
+        alarm=alarm, event=event.value, created_at__gt=now - alarm.quiet_for
+    )
+    return told.exclude(state=DeliveryState.SUPPRESSED.value).exists()
+
+
+def _delivery(
+    task: Task,
+    receiver: tuple[Channel, str],
+    *,
+    once: str,
+    payload: dict[str, Any],
+    now: datetime,
+    **words: Any,
+) -> Delivery:
+    channel, target = receiver
+    key = hashlib.sha256(f"{once} {channel} {target}".encode()).hexdigest()
+    made = Delivery(
+        job_id=task.job_id,
+        task=task,
+        channel=channel.value,
+        target=target,
+        once_key=key,
+        payload=payload,
+        created_at=now,
+        **words,
+    )
+    is_pending = made.state == DeliveryState.PENDING
+    made.next_at, made.ended_at = (now, None) if is_pending else (None, now)
+    return made
+
+
+def insert(deliveries: list[Delivery]) -> None:
+    """Insert what is not there yet; whoever was first has said the same."""
+    Delivery.objects.bulk_create(deliveries, ignore_conflicts=True)

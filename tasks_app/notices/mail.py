@@ -1,0 +1,44 @@
+"""Mailing an alarm by the server of SENTINEL_MAIL_URL."""
+
+from __future__ import annotations
+
+import json
+import smtplib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+
+from tasks_app.notice_models import Delivery
+from tasks_app.notices.answers import Answer
+from tasks_app.rules.notices import AlarmEvent, sentence
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_REFUSED_FOR_EVER = range(500, 600)
+
+
+def sender(delivery: Delivery) -> Callable[[], Answer]:
+    told = delivery.payload
+    due = _EPOCH + timedelta(milliseconds=told["scheduleTime"])
+    local = due.astimezone(delivery.job.zone).isoformat(" ", "seconds")
+    line = sentence(AlarmEvent(told["event"]), told["jobName"], local, told["reasonText"] or "")
+    body = f"{line}\n\n{json.dumps(told, indent=2, ensure_ascii=False)}\n"
+    message = EmailMessage(f"[Sentinel] {line}", body, settings.SENTINEL_MAIL_FROM)
+    message.to = [delivery.target]
+    message.extra_headers = {"X-Sentinel-Delivery": str(delivery.pk)}
+    return lambda: _send(message)
+
+
+def _send(message: EmailMessage) -> Answer:
+    if not settings.EMAIL_HOST:
+        return Answer(False, "SENTINEL_MAIL_URL is not set", is_final=True)
+    try:
+        message.send()
+    except smtplib.SMTPRecipientsRefused as refusal:
+        ((code, said),) = refusal.recipients.values()
+        text = f"{code} {said.decode(errors='replace')}"
+        return Answer(False, text, is_final=code in _REFUSED_FOR_EVER)
+    except (smtplib.SMTPException, OSError) as error:
+        return Answer(False, f"{type(error).__name__}: {error}")
+    return Answer(True, "accepted")
