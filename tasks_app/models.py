@@ -61,7 +61,6 @@ class Task(models.Model):
     execute_user = models.CharField(max_length=256, blank=True, default="")
     kill_requested_at = models.DateTimeField(null=True)
     kill_user = models.CharField(max_length=256, blank=True, default="")
-    #: A running task that is to be removed is killed first (D-54).
     removes_after_kill = models.BooleanField(default=False)
     #: Copies of the job's, so that the order of dispatch is one index.
     worker_group = models.ForeignKey(WorkerGroup, on_delete=models.PROTECT)
