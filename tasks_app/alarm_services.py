@@ -78,7 +78,7 @@ def delete_alarm(alarm_id: int, *, app: App, user: str, now: datetime) -> int:
 @transaction.atomic
 def redeliver(delivery_id: int, *, app: App, user: str, now: datetime) -> Delivery:
     """Send a delivery once more, with as many tries as a new one."""
-    found = Delivery.objects.select_for_update(of=("self",)).filter(pk=delivery_id)
+    found = Delivery.objects.select_for_update(of=("self",), no_key=True).filter(pk=delivery_id)
     delivery = found.filter(job__in=jobs_of(app)).first()
     if delivery is None:
         raise NotFound(f"no delivery {delivery_id}")
@@ -168,7 +168,7 @@ def _spec(alarm: Alarm) -> dict[str, Any]:
 
 def _locked(alarm_id: int, app: App) -> Alarm:
     """Return the alarm, its job locked first, as whoever adds one does."""
-    Job.objects.select_for_update().get(pk=alarm_of(app, alarm_id).job_id)
+    Job.objects.select_for_update(no_key=True).get(pk=alarm_of(app, alarm_id).job_id)
     return alarm_of(app, alarm_id)
 
 

@@ -59,7 +59,9 @@ def _claim(now: datetime) -> Sequence[Delivery]:
     if not due.exists():
         return []
     rows = list(
-        due.select_for_update(skip_locked=can_skip, of=("self",)).select_related("job__app")[:BATCH]
+        due.select_for_update(skip_locked=can_skip, of=("self",), no_key=True).select_related(
+            "job__app"
+        )[:BATCH]
     )
     Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(next_at=now + LEASE)
     return rows

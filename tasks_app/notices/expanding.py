@@ -33,7 +33,7 @@ def expand_changes(*, now: datetime) -> int:
 @transaction.atomic
 def _expand_batch(now: datetime) -> int:
     """Deliveries come and changes go in one transaction; somebody else's changes are left alone."""
-    rows = Change.objects.select_for_update(skip_locked=_can_skip(), of=("self",))
+    rows = Change.objects.select_for_update(skip_locked=_can_skip(), of=("self",), no_key=True)
     changes = list(rows.select_related("task__job").order_by("pk")[:BATCH])
     alarms: dict[int, list[Alarm]] = {}
     for alarm in Alarm.objects.filter(job__in={c.job_id for c in changes}, is_enabled=True):
