@@ -163,5 +163,6 @@ def _moved(plan: Plan) -> set[int]:
 
 @prepared.select
 def _standing(ids: Sequence[int], cursor: datetime) -> QuerySet[ScheduleExpression, int]:
-    rows = ScheduleExpression.objects.select_for_update().filter(pk__in=ids, next_due_at=cursor)
+    rows = ScheduleExpression.objects.select_for_update(no_key=True)
+    rows = rows.filter(pk__in=ids, next_due_at=cursor)
     return rows.order_by("pk").values_list("pk", flat=True)

@@ -100,7 +100,7 @@ def wait_together(
 
 @prepared.select
 def _unstarted(task_ids: Sequence[int]) -> QuerySet[Task, int]:
-    rows = Task.objects.select_for_update(skip_locked=True)
+    rows = Task.objects.select_for_update(skip_locked=True, no_key=True)
     rows = rows.filter(pk__in=task_ids, status__in=_UNSTARTED).order_by("pk")
     return rows.values_list("pk", flat=True)
 
