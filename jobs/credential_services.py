@@ -16,7 +16,7 @@ from sentinel_project.errors import InvalidParameters
 from tasks_app.executors.params import is_name, is_text
 from tasks_app.rules.masking import SHORTEST
 
-_LONGEST = 64 * 1024
+_LONGEST = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

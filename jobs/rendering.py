@@ -16,7 +16,7 @@ from jobs.rules import allowance
 from jobs.rules.enums import ContentType, CredentialKind
 from jobs.rules.spec import JobSpec
 from sentinel_project.errors import InvalidParameters
-from tasks_app.executors import job_type_of
+from tasks_app.executors import JOB_TYPES, job_type_of, job_types
 from tasks_app.executors.jobtype import JobType
 from tasks_app.executors.params import Refers
 from tasks_app.rules.substitution import Template, Values, parse, render_params
@@ -83,6 +83,9 @@ def problems_of(work: Work, *, at: datetime) -> Iterator[str]:
 
     Placeholders are tried with ``at``, in the job's zone, as both times.
     """
+    if work.job_type not in JOB_TYPES:
+        yield f"jobType: there is no {work.job_type} any more; known are {', '.join(job_types())}"
+        return
     problem = allowance.refusal(work.app.allowed_types, work.job_type, work.group_id)
     if problem is not None:
         yield f"jobType: {problem}"

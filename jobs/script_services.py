@@ -11,7 +11,10 @@ from jobs.assets import Script, ScriptVersion
 from jobs.models import App
 from jobs.names import unless_taken
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
+from tasks_app.executors.params import is_text
 from tasks_app.rules.substitution import parse
+
+MAX_TEXT = 1024 * 1024
 
 
 @transaction.atomic
@@ -79,6 +82,8 @@ def _locked(script_id: int, app: App) -> Script:
 
 def _refuse_text(text: str) -> None:
     """Refuse malformed placeholders here already: the jobs that run it would all fail."""
+    if not (is_text(text) and 0 < len(text.encode()) <= MAX_TEXT):
+        raise InvalidParameters(f"content: it must be text of 1 to {MAX_TEXT} bytes, without NUL")
     try:
         parse(text)
     except InvalidParameters as refusal:

@@ -10,6 +10,8 @@ from urllib.parse import quote, unquote, urlsplit
 from tasks_app.executors.base import Fenced, Output
 from tasks_app.rules.masking import Masker
 
+_LINE = 12
+
 
 class MaskedOutput:
     """Passes on to ``output`` what is no secret; ``finish`` when the run is over."""
@@ -66,8 +68,9 @@ def _shapes(secret: str) -> set[str]:
     shapes = {secret, quote(secret, safe="")}
     if "://" in secret and (password := _password(secret)):
         shapes |= {password, unquote(password), quote(unquote(password), safe="")}
-    # Programs print line by line, so a key of many lines is hidden line by line.
-    return {line for shape in shapes for line in (shape, *shape.splitlines())}
+    # Programs print line by line, so a key of many lines is hidden line by line; short ones, such
+    # as a brace, would hide ordinary text.
+    return shapes | {line for line in secret.splitlines() if len(line) >= _LINE}
 
 
 def _password(address: str) -> str | None:

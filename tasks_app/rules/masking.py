@@ -35,12 +35,21 @@ class Masker:
 
     def _open_at(self) -> int:
         """Return where the first beginning of a secret is that the next piece may complete."""
+        return min(self._begun(secret) for secret in self._secrets)
+
+    def _begun(self, secret: bytes) -> int:
+        """Return where the end of what is kept is a beginning of ``secret``.
+
+        Its first bytes are looked for, so that the cost is not that of comparing at every place.
+        """
         size = len(self._kept)
-        longest = max(map(len, self._secrets)) - 1
-        for start in range(max(0, size - longest), size):
-            tail = self._kept[start:]
-            if any(secret.startswith(tail) and secret != tail for secret in self._secrets):
-                return start
+        at = max(0, size - len(secret) + 1)
+        while 0 <= (at := self._kept.find(secret[:1], at)) < size:
+            if secret.startswith(self._kept[at : at + SHORTEST]) and secret.startswith(
+                self._kept[at:]
+            ):
+                return at
+            at += 1
         return size
 
     def _shown(self, end: int) -> bytes:

@@ -80,6 +80,18 @@ def test_an_edit_is_judged_and_what_was_wrong_before_stands_in_no_ones_way(calle
     assert any("a run would fail: content: line 1" in text for text in looked.data["warnings"])
 
 
+def test_a_job_whose_type_is_gone_can_be_edited_and_says_so_when_it_runs(caller: Caller) -> None:
+    job_id = caller.post(SUBMIT, **NEW).data["jobId"]
+    Job.objects.filter(pk=job_id).update(job_type="cobol")
+
+    assert caller.post("/api/job/edit", jobId=job_id, priority=3).code == 0
+    refused = caller.post("/api/job/edit", jobId=job_id, content="y")
+    looked = caller.post("/api/job/preview", jobId=job_id, priority=4)
+
+    assert "jobType: there is no cobol any more; known are dummy" in refused.msg
+    assert "unknown jobType 'cobol'" in looked.data["warnings"][-1]
+
+
 def test_a_run_now_with_parameters_of_its_own_is_judged_by_them(caller: Caller) -> None:
     job_id = caller.post(SUBMIT, **NEW).data["jobId"]
 

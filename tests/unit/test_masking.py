@@ -75,12 +75,20 @@ def test_a_line_that_begins_no_secret_is_shown_at_once() -> None:
 
 def test_an_output_hides_an_address_its_password_and_every_line_of_a_key() -> None:
     kept = Kept()
-    output = MaskedOutput(kept, ["postgres://ann:p%40ssword@db/x", "-----BEGIN-----\nMIIEvQ\n"])
+    key = "-----BEGIN-----\nMIIEvQIBADANBg\n{\n"
+    output = MaskedOutput(kept, ["postgres://ann:p%40ssword@db/x", key])
 
     output.log(b"connecting to postgres://ann:p%40ss")
-    output.log(b"word@db/x with p@ssword\nMIIEvQ\n")
+    output.log(b"word@db/x with p@ssword\nMIIEvQIBADANBg\n{\n")
     output.result(b"p@ssw")
     output.finish()
 
-    assert kept.log_bytes == b"connecting to *** with ***\n***\n"
+    assert kept.log_bytes == b"connecting to *** with ***\n***\n{\n"
     assert kept.result_bytes == b"p@ssw"
+
+
+def test_a_long_secret_costs_no_more_than_a_look_at_the_text() -> None:
+    secret = b"k" * 8 + bytes(range(256)) * 63
+    text = (b"a line of the log without it\n" * 3000) + secret[:9000]
+
+    assert masked([secret], [text, secret[9000:], b"."]) == text[:-9000] + MASK + b"."
