@@ -140,6 +140,8 @@ def database() -> Iterator[None]:
         connection.close()
         if OPTIONS.stack == "server":
             _on_postgres(f"DROP DATABASE {NAME} WITH (FORCE)")
+        for path in PLACE.glob("sentinel.sqlite3*"):
+            path.unlink()
 
 
 def _on_postgres(statement: str) -> None:
@@ -245,6 +247,7 @@ def running(*, beats: int = 1, slots: int = SLOTS) -> Iterator[Stack]:
             yield stack
         finally:
             stack.stop()
+            shutil.rmtree(PLACE / "broker", ignore_errors=True)
             if OPTIONS.stack == "server":
                 for prefix in (NAME, *map(bare_queue, (1, 2, 4))):
                     clear_rabbitmq(RABBITMQ, prefix)
