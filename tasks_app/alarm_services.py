@@ -15,7 +15,7 @@ from jobs.models import App, Job
 from jobs.selectors import jobs_of
 from jobs.services.edits import locked_job
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
-from tasks_app.notice_models import Alarm, Delivery
+from tasks_app.models import Alarm, Delivery
 from tasks_app.rules.notices import AlarmEvent, DeliveryState
 
 MAX_ALARMS = 20

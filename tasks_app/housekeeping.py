@@ -12,8 +12,7 @@ from django.db.models import Model, QuerySet
 
 from jobs.models import Artifact, RequestRecord
 from tasks_app import retention
-from tasks_app.models import Event, Worker
-from tasks_app.notice_models import Delivery
+from tasks_app.models import Delivery, Event, Worker
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from sentinel_project.admin_base import ReadOnlyAdmin, acting, instant, labelled, when
 from sentinel_project.errors import SentinelError
 from tasks_app import alarm_services
-from tasks_app.notice_models import Alarm, Delivery
+from tasks_app.models import Alarm, Delivery
 
 
 @admin.register(Alarm)

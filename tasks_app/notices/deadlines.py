@@ -19,8 +19,7 @@ from django.db.models import (
     Value,
 )
 
-from tasks_app.models import Task
-from tasks_app.notice_models import Alarm, Delivery
+from tasks_app.models import Alarm, Delivery, Task
 from tasks_app.notices.expanding import insert, of_alarm
 from tasks_app.rules.notices import AlarmEvent
 from tasks_app.rules.states import UNFINISHED, TaskKind

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from sentinel_project.clock import Clock
-from tasks_app.notice_models import Delivery, DeliveryTry
+from tasks_app.models import Delivery, DeliveryTry
 from tasks_app.notices import mail, webhook
 from tasks_app.notices.answers import Answer
 from tasks_app.rules.notices import Channel, DeliveryState, pause_after

@@ -9,8 +9,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from tasks_app.models import Task
-from tasks_app.notice_models import Alarm, Change, Delivery
+from tasks_app.models import Alarm, Change, Delivery, Task
 from tasks_app.notices import payloads
 from tasks_app.rules.notices import AlarmEvent, Channel, DeliveryState, raised, receivers
 from tasks_app.rules.states import TaskStatus

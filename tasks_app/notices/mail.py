@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.core.mail import EmailMessage
 
-from tasks_app.notice_models import Delivery
+from tasks_app.models import Delivery
 from tasks_app.notices.answers import Answer
 from tasks_app.rules.notices import AlarmEvent, sentence
 

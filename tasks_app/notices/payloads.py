@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sentinel_project.wire.fields import to_millis
-from tasks_app.models import Task
-from tasks_app.notice_models import Alarm, Change
+from tasks_app.models import Alarm, Change, Task
 from tasks_app.rules.notices import AlarmEvent
 
 

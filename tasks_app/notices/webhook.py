@@ -18,7 +18,7 @@ from jobs.models import App
 from sentinel_project.netguard import pinned
 from sentinel_project.netguard.addresses import AddressRefused
 from sentinel_project.wire import jsontext
-from tasks_app.notice_models import Delivery
+from tasks_app.models import Delivery
 from tasks_app.notices.answers import Answer
 from tasks_app.rules.notices import signatures
 

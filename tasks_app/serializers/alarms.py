@@ -21,7 +21,7 @@ from sentinel_project.wire.fields import (
 from sentinel_project.wire.params import Given, Params
 from sentinel_project.wire.schemas import Id, Millis, Seconds
 from tasks_app.alarm_services import AlarmSpec
-from tasks_app.notice_models import Alarm, Delivery
+from tasks_app.models import Alarm, Delivery
 from tasks_app.rules.notices import AlarmEvent, Channel, DeliveryState
 
 _MAX_RECEIVERS = 20

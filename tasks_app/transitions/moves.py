@@ -12,8 +12,7 @@ from django.db.models import QuerySet
 
 from logs_app import store
 from sentinel_project import prepared
-from tasks_app.models import Attempt, Event, Task, TaskNote
-from tasks_app.notice_models import Change
+from tasks_app.models import Attempt, Change, Event, Task, TaskNote
 from tasks_app.rules.states import ALLOWED, LIVE, TaskStatus
 from tasks_app.transitions.values import Ending
 

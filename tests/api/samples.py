@@ -25,8 +25,7 @@ from jobs.models import (
 )
 from logs_app.models import StreamKind
 from tasks_app import workers
-from tasks_app.models import Gap
-from tasks_app.notice_models import Alarm, Delivery
+from tasks_app.models import Alarm, Delivery, Gap
 from tasks_app.rules.states import TaskKind, TaskStatus
 from tasks_app.workers import Registration
 from tests.api.jobs import added, millis, slot_in

@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from jobs.models import Job
-from tasks_app.notice_models import Alarm, Delivery
+from tasks_app.models import Alarm, Delivery
 from tests.builders import NOW, make_job, make_task
 from tests.caller import Caller
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from jobs.models import Job
 from tasks_app import alarm_services
-from tasks_app.models import Task
-from tasks_app.notice_models import Alarm
+from tasks_app.models import Alarm, Task
 from tasks_app.rules.notices import AlarmEvent
 from tests.builders import NOW, make_app, make_job, make_task
 from tests.flow.web_receiver import Receiver

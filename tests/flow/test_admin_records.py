@@ -13,8 +13,7 @@ from jobs.models import AuditEntry
 from jobs.operators import operator
 from sentinel_project import clock
 from tasks_app import schedulers, workers
-from tasks_app.models import Event, Gap, SystemState, Task
-from tasks_app.notice_models import Delivery
+from tasks_app.models import Delivery, Event, Gap, SystemState, Task
 from tasks_app.rules.states import TaskStatus
 from tasks_app.services import retry_tasks
 from tests.api.test_alarms import make_delivery

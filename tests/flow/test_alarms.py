@@ -13,8 +13,7 @@ from pytest_django import Settings
 from jobs.models import AuditEntry, Job
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
 from tasks_app import alarm_services, notices, transitions
-from tasks_app.models import Task
-from tasks_app.notice_models import Alarm, Change, Delivery
+from tasks_app.models import Alarm, Change, Delivery, Task
 from tasks_app.rules.notices import DeliveryState
 from tasks_app.rules.states import AttemptStatus, TaskKind, TaskStatus
 from tests.builders import NOW, make_app, make_job, make_task

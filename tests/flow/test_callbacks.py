@@ -18,8 +18,7 @@ from jobs import keys
 from jobs.models import AuditEntry
 from sentinel_project.errors import NotFound, Refused
 from tasks_app import alarm_services, notices, transitions
-from tasks_app.models import Task
-from tasks_app.notice_models import Change, Delivery, DeliveryTry
+from tasks_app.models import Change, Delivery, DeliveryTry, Task
 from tasks_app.notices import delivering, webhook
 from tasks_app.rules.notices import MAX_TRIES, DeliveryState
 from tasks_app.rules.states import AttemptStatus, TaskStatus

@@ -1,4 +1,4 @@
-"""What ran: tasks, their attempts, the gaps of the ledger, events, and who is alive."""
+"""What ran: batches, tasks, their attempts, and notes of what no column keeps."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from django.db import models
 from django.db.models import Q
 
 from jobs.models import Job, ScheduleExpression, WorkerGroup
-from jobs.rules.enums import GapReason
-from tasks_app import notice_models  # noqa: F401 (tables of this app, in a module of their own)
 from tasks_app.rules.states import FINAL, LIVE, AttemptStatus, TaskKind, TaskStatus
 
 _LIVE = sorted(status.value for status in LIVE)
@@ -187,114 +185,3 @@ class TaskNote(models.Model):
 
     def __str__(self) -> str:
         return f"{self.fact} of task {self.task_id}"
-
-
-class Event(models.Model):
-    """Something that may let tasks go; left by the commit that did it, processed later (X-8).
-
-    ``job`` changed, or its ``task`` ended: the job and its dependents are looked at again.
-    """
-
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
-    task = models.ForeignKey(Task, null=True, on_delete=models.CASCADE, related_name="+")
-    created_at = models.DateTimeField()
-    processed_at = models.DateTimeField(null=True)
-    #: Who found it: whoever ended the task, or beat's pass behind it.
-    processed_by = models.CharField(max_length=8, blank=True, default="", db_default="")
-    #: A failing event steps aside until then, so that it stops nothing else.
-    not_before = models.DateTimeField(null=True)
-    faults = models.PositiveIntegerField(default=0)
-
-    class Meta:
-        indexes = [
-            models.Index(
-                fields=["id"], condition=Q(processed_at__isnull=True), name="event_unprocessed"
-            ),
-            models.Index(fields=["processed_at"], name="event_processed"),
-        ]
-
-    def __str__(self) -> str:
-        return f"event {self.pk}"
-
-
-class Gap(models.Model):
-    """Slots that were not opened, and why; ``from_at`` and ``to_at`` both belong (D-23)."""
-
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="gaps")
-    expression = models.ForeignKey(
-        ScheduleExpression, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    #: What yielded the slots, kept so that they can be listed after an edit; empty: one slot.
-    schedule_kind = models.PositiveSmallIntegerField(null=True)
-    schedule_text = models.CharField(max_length=1024, blank=True, default="")
-    anchor_at = models.DateTimeField(null=True)
-    from_at = models.DateTimeField()
-    to_at = models.DateTimeField()
-    count = models.PositiveIntegerField()
-    reason = models.CharField(max_length=16, choices=[(r.value, r.value) for r in GapReason])
-    created_at = models.DateTimeField()
-
-    class Meta:
-        indexes = [models.Index(fields=["job", "to_at"], name="gap_of_job")]
-
-    def __str__(self) -> str:
-        return f"{self.count} slots of job {self.job_id}: {self.reason}"
-
-
-class SkipMark(models.Model):
-    """A future slot that will open as REMOVED (D-55)."""
-
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="skip_marks")
-    due_at = models.DateTimeField()
-    user = models.CharField(max_length=256, blank=True, default="")
-    reason = models.TextField(blank=True, default="")
-    created_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["job", "due_at"], name="skip_mark_unique")]
-
-    def __str__(self) -> str:
-        return f"skip of job {self.job_id} at {self.due_at:%Y-%m-%dT%H:%M:%S%z}"
-
-
-class Worker(models.Model):
-    """A worker process that registered and beats (D-81)."""
-
-    name = models.CharField(max_length=255, unique=True)
-    host = models.CharField(max_length=255)
-    pid = models.PositiveIntegerField()
-    pool = models.CharField(max_length=16)
-    slots = models.PositiveIntegerField()
-    groups = models.ManyToManyField(WorkerGroup, related_name="workers")
-    containment = models.CharField(max_length=64, blank=True, default="")
-    job_types = models.JSONField(default=dict, help_text="why each cannot be run here, or empty")
-    started_at = models.DateTimeField()
-    beat_at = models.DateTimeField()
-    stopped_at = models.DateTimeField(null=True)
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Scheduler(models.Model):
-    """A beat process and its last tick, so that everybody can see whether one is alive."""
-
-    name = models.CharField(max_length=255, unique=True)
-    started_at = models.DateTimeField()
-    beat_at = models.DateTimeField()
-    #: Until when it alone sends the ordinary periodic tasks.
-    lease_until = models.DateTimeField(null=True)
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class SystemState(models.Model):
-    """The one row of the whole-system pause (D-60)."""
-
-    is_paused = models.BooleanField(default=False)
-    changed_at = models.DateTimeField(null=True)
-    changed_by = models.CharField(max_length=256, blank=True, default="")
-
-    def __str__(self) -> str:
-        return "paused" if self.is_paused else "running"

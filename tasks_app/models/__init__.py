@@ -1,0 +1,25 @@
+"""The tables of this app, by subject."""
+
+from __future__ import annotations
+
+from tasks_app.models.notices import Alarm, Change, Delivery, DeliveryTry
+from tasks_app.models.runs import Attempt, Batch, Task, TaskNote
+from tasks_app.models.slots import Event, Gap, SkipMark
+from tasks_app.models.system import Scheduler, SystemState, Worker
+
+__all__ = [
+    "Alarm",
+    "Attempt",
+    "Batch",
+    "Change",
+    "Delivery",
+    "DeliveryTry",
+    "Event",
+    "Gap",
+    "Scheduler",
+    "SkipMark",
+    "SystemState",
+    "Task",
+    "TaskNote",
+    "Worker",
+]
