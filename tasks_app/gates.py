@@ -125,12 +125,11 @@ def telling_runs(
 
 def _undone_run(job_id: int, span: Window, expectations: Expectations) -> ExpectedRun | None:
     """Return a run of a window that is not done, if one question finds it."""
-    undone = ledger.first_broken(job_id, span) or ledger.first_unfinished(job_id, span)
+    broken = ledger.first_broken(job_id, span)
+    last = broken or expectations.latest(job_id, span)
+    undone = last if last and not last.is_done else ledger.first_unfinished(job_id, span)
     if undone is not None:
         return undone
-    last = expectations.latest(job_id, span)
-    if last is not None and not last.is_done:
-        return last
     for lost in ledger.losses(job_id, span):
         for due in filter(span.contains, lost):
             runs = expectations.runs(job_id, Window(due, due))

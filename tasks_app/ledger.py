@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
@@ -25,30 +25,52 @@ _LOSSES = [reason.value for reason in GapReason if reason.is_loss]
 
 def first_broken(job_id: int, span: Window) -> ExpectedRun | None:
     """Return the earliest FAILED or KILLED run of a job in ``span``."""
-    return _first_of(_BROKEN, job_id, span)
+    return _first_of(_broken, job_id, span)
 
 
 def first_unfinished(job_id: int, span: Window) -> ExpectedRun | None:
     """Return the earliest run of a job in ``span`` whose task has not ended."""
-    return _first_of(_UNFINISHED, job_id, span)
+    return _first_of(_unfinished, job_id, span)
 
 
 def first_done(job_id: int, span: Window) -> ExpectedRun | None:
     """Return the earliest run of a job in ``span`` that counts as done."""
-    return _first_of(_DONE, job_id, span)
+    return _first_of(_done, job_id, span)
 
 
-def _first_of(statuses: Sequence[int], job_id: int, span: Window) -> ExpectedRun | None:
+_States = QuerySet[Task, tuple[datetime, int, str]]
+
+
+def _first_of(
+    ask: Callable[[int, datetime, datetime], list[tuple[datetime, int, str]]],
+    job_id: int,
+    span: Window,
+) -> ExpectedRun | None:
     span = half_open(span)
-    for due, status, reason in _first_with(statuses, job_id, span.start, span.end):
+    for due, status, reason in ask(job_id, span.start, span.end):
         return ExpectedRun(due, TaskStatus(status), reason)
     return None
 
 
+# One query each, so that the statuses are part of the text and a partial index may serve.
+
+
 @prepared.select
-def _first_with(
-    statuses: Sequence[int], job_id: int, start: datetime, end: datetime
-) -> QuerySet[Task, tuple[datetime, int, str]]:
+def _broken(job_id: int, start: datetime, end: datetime) -> _States:
+    return _first_with(_BROKEN, job_id, start, end)
+
+
+@prepared.select
+def _unfinished(job_id: int, start: datetime, end: datetime) -> _States:
+    return _first_with(_UNFINISHED, job_id, start, end)
+
+
+@prepared.select
+def _done(job_id: int, start: datetime, end: datetime) -> _States:
+    return _first_with(_DONE, job_id, start, end)
+
+
+def _first_with(statuses: Sequence[int], job_id: int, start: datetime, end: datetime) -> _States:
     rows = Task.objects.filter(job_id=job_id, kind=TaskKind.SCHEDULE.value, status__in=statuses)
     rows = rows.filter(due_at__gte=start, due_at__lt=end).order_by("due_at")[:1]
     return rows.values_list("due_at", "status", "reason")

@@ -115,6 +115,11 @@ class Task(models.Model):
             models.Index(
                 fields=["job"], condition=Q(status=TaskStatus.RUNNING.value), name="task_running"
             ),
+            models.Index(
+                fields=["job", "due_at"],
+                condition=Q(status__in=[TaskStatus.FAILED.value, TaskStatus.KILLED.value]),
+                name="task_broken",
+            ),
             models.Index(fields=["ended_at"], name="task_ended"),
         ]
 
