@@ -65,7 +65,7 @@ def test_a_program_asks_how_a_task_stands(
 def test_the_life_of_a_daily_job_goes_as_told(
     app: App, live_server: LiveServer, tmp_path: Path
 ) -> None:
-    call, life = programs("python")
+    call, *_, life = programs("python")
     setting = f'URL, APP, KEY = "{live_server.url}", "demo", "{KEY}"\n'
 
     run([sys.executable], call + setting + life, tmp_path / "life.py")
