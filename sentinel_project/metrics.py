@@ -27,7 +27,8 @@ from sentinel_project import clock
 from sentinel_project.kept import Kept
 from sentinel_project.wire.address import address_of
 from tasks_app import schedulers, selectors, workers
-from tasks_app.models import Attempt, Event, Scheduler, Task
+from tasks_app.models import Attempt, Delivery, Event, Scheduler, Task
+from tasks_app.rules.notices import DeliveryState
 from tasks_app.rules.states import FINAL, AttemptStatus, TaskKind, TaskStatus
 
 logger = logging.getLogger(__name__)
@@ -91,6 +92,17 @@ class Reader(Collector):
         )
         yield _gauge(
             "attempts_lost", "Attempts lost with their worker, in the last hour", lost.count()
+        )
+        yield _labelled(
+            "deliveries",
+            "Alarms and callbacks that are to be sent, and those given up in the last hour",
+            ("state",),
+            {
+                DeliveryState.PENDING.value: Delivery.objects.filter(next_at__isnull=False).count(),
+                DeliveryState.GIVEN_UP.value: Delivery.objects.filter(
+                    state=DeliveryState.GIVEN_UP.value, ended_at__gt=now - LOST_WITHIN
+                ).count(),
+            },
         )
 
 

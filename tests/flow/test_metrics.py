@@ -18,7 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from jobs.models import WorkerGroup
 from sentinel_project import clock, metrics
 from tasks_app import schedulers, workers
-from tasks_app.models import Event
+from tasks_app.models import Delivery, Event
+from tasks_app.rules.notices import Channel, DeliveryState
 from tasks_app.rules.states import AttemptStatus, Finder, Reason, TaskStatus
 from tasks_app.workers import Registration
 from tests.builders import make_attempt, make_task
@@ -26,7 +27,7 @@ from tests.builders import make_attempt, make_task
 pytestmark = pytest.mark.django_db
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-LARGE = ("tasks_app_task", "tasks_app_attempt", "tasks_app_event")
+LARGE = ("tasks_app_task", "tasks_app_attempt", "tasks_app_event", "tasks_app_delivery")
 Values = dict[tuple[str, ...], float]
 
 
@@ -144,6 +145,33 @@ def test_attempts_lost_in_the_last_hour_are_counted(client: Client) -> None:
         make_attempt(AttemptStatus.LOST, ended_at=clock.now() - age)
 
     assert scrape(client)["attempts_lost",] == 1
+
+
+def test_deliveries_are_counted_until_they_are_made(client: Client) -> None:
+    now = clock.now()
+    make_delivery("a", DeliveryState.PENDING, next_at=now)
+    make_delivery("b", DeliveryState.DELIVERED, ended_at=now)
+    make_delivery("c", DeliveryState.GIVEN_UP, ended_at=now - MINUTE)
+    make_delivery("d", DeliveryState.GIVEN_UP, ended_at=now - 2 * HOUR)
+
+    values = scrape(client)
+
+    assert [values["deliveries", state] for state in ("PENDING", "GIVEN_UP")] == [1, 1]
+
+
+def make_delivery(key: str, state: DeliveryState, **words: Any) -> None:
+    task = make_task()
+    Delivery.objects.create(
+        job=task.job,
+        task=task,
+        channel=Channel.WEBHOOK.value,
+        target="https://example.com/",
+        payload={},
+        once_key=key,
+        state=state.value,
+        created_at=clock.now(),
+        **words,
+    )
 
 
 def test_an_answer_is_kept_for_some_seconds(client: Client) -> None:
