@@ -96,16 +96,14 @@ class MysqlSession:
         self._unread = None
 
     def _drop_the_rest(self, cursor: Any) -> None:
-        """Have the server stop, or it would send what nobody wants to the end."""
-        import pymysql
+        """Have the server stop, or it would send what nobody wants to the end.
 
+        All may have been sent already: then the next statement is the one that is interrupted.
+        """
         self.cancel()
         self._unread = None
-        try:
-            cursor.close()
-        except pymysql.Error as error:
-            if error.args[:1] != (_INTERRUPTED,):
-                raise BackendError(_message(error)) from None
+        _interrupted(cursor.close)
+        _interrupted(lambda: _plainly(self._connection, "DO 0"))
 
     def _execute(self, statement: str) -> Any:
         cursor = self._connection.cursor()
@@ -123,8 +121,7 @@ class MysqlSession:
         """End the statement on the server, by another connection."""
         other = _opened(self._words)
         try:
-            with other.cursor() as cursor:
-                _asked(lambda: cursor.execute(f"KILL QUERY {int(self._number)}"))
+            _asked(lambda: _plainly(other, f"KILL QUERY {int(self._number)}"))
         finally:
             other.close()
 
@@ -133,7 +130,9 @@ class MysqlSession:
         if self._unread is not None:
             with suppress(BackendError):  # a server that is gone runs nothing
                 self.cancel()
-            self._unread.connection = None  # or it would read to the end
+            # Or both would read on to the end of the rows when they are collected.
+            self._unread._result.unbuffered_active = False
+            self._unread.connection = None
         if self._connection.open:
             self._connection.close()
 
@@ -149,6 +148,25 @@ def _asked(call: Callable[[], Any]) -> Any:
         return call()
     except (pymysql.Error, OSError, UnicodeError) as error:
         raise BackendError(_message(error)) from None
+
+
+def _interrupted(call: Callable[[], Any]) -> None:
+    """Do what may be told that it was interrupted, for that is what was asked for."""
+    import pymysql
+
+    try:
+        call()
+    except pymysql.Error as error:
+        if error.args[:1] != (_INTERRUPTED,):
+            raise BackendError(_message(error)) from None
+
+
+def _plainly(connection: Any, statement: str) -> None:
+    """Run a statement without rows; an unbuffered cursor would wait for some after an error."""
+    from pymysql.cursors import Cursor
+
+    with connection.cursor(Cursor) as cursor:
+        cursor.execute(statement)
 
 
 def _message(error: Exception) -> str:
