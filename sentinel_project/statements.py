@@ -74,6 +74,8 @@ class _Session:
 
 
 def _session_of(connection: Any) -> _Session:
+    # As Django's cursor does it, which would replace a dead session only after we believed in it.
+    connection.close_if_health_check_failed()
     connection.ensure_connection()
     session = getattr(connection, "sentinel_session", None)
     if session is None or session.raw is not connection.connection:

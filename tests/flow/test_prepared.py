@@ -65,6 +65,17 @@ def test_values_change_from_call_to_call(engine: str) -> None:
     assert groups_of([one.name, other.name]) == [other.name]
 
 
+def end_session_of(connection: Any) -> None:
+    """Have the server end the session, as a restart does; the client does not know it yet."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    other.close()
+
+
 @pytest.mark.postgres
 @pytest.mark.usefixtures("postgres")
 class TestOnPostgres:
@@ -95,6 +106,19 @@ class TestOnPostgres:
 
         assert groups_of([name]) == groups_of([name]) == [name]
         assert self.kept() == 1
+
+    def test_a_request_that_finds_its_session_dead_is_given_another(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What the dead session kept, the new one does not have."""
+        name = WorkerGroup.objects.get(pk=1).name
+        groups_of([name])
+        groups_of([name])
+        end_session_of(connection)
+        monkeypatch.setattr(connection, "health_check_enabled", True)
+        monkeypatch.setattr(connection, "health_check_done", False)
+
+        assert groups_of([name]) == [name]
 
     def test_a_statement_that_comes_once_in_a_while_is_planned_each_time(
         self, monkeypatch: pytest.MonkeyPatch
