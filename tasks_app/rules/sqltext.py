@@ -43,6 +43,8 @@ _SYNTAX = {
     Dialect.HIVE: _Syntax(re.compile(rf";|['\"`]|{_COMMENT}"), escaped="'\""),
     Dialect.PRESTO: _Syntax(re.compile(rf";|['\"]|{_COMMENT}")),
 }
+_READS = re.compile(r"[\s(]*(?:select|values|table|with)\b", re.IGNORECASE)
+_WRITES = re.compile(r"\b(?:into|insert|update|delete|merge|replace)\b", re.IGNORECASE)
 _NESTING = re.compile(r"/\*|\*/")
 _CLOSING = {
     quote: re.compile(rf"(?:[^{quote}\\]++|\\.|{quote}{quote})*+{quote}", re.DOTALL)
@@ -62,6 +64,14 @@ class Piece:
     bare: str
     #: Where the first character of the piece that is no blank stands, counted from 1.
     line: int
+
+    @property
+    def only_reads(self) -> bool:
+        """Tell whether it is a query and nothing in it looks like a change.
+
+        Where a name merely looks like one, the answer is no, which costs memory or time only.
+        """
+        return bool(_READS.match(self.bare)) and not _WRITES.search(self.bare)
 
     @property
     def statement(self) -> str:

@@ -111,6 +111,16 @@ def test_too_many_rows_are_cut_and_the_log_says_so(database: Database) -> None:
     assert "cut after 3 rows, there are more (maxRows is 3)" in kept.log_bytes.decode()
 
 
+def test_a_cap_of_rows_never_undoes_a_change(database: Database) -> None:
+    database.execute(TABLE)
+    rows = ", ".join(f"({number})" for number in range(2000))
+
+    outcome, kept = run(f"INSERT INTO t (id) VALUES {rows} RETURNING id", database, maxRows=1)
+
+    assert (outcome.ending, kept.result_bytes) == (Ending.SUCCESS, b"id\n0\n")
+    assert database.execute("SELECT COUNT(*) FROM t") == [(2000,)]
+
+
 def test_as_many_rows_as_allowed_are_not_called_cut(database: Database) -> None:
     _, kept = run(database.series.format(3), database, maxRows=3)
 
@@ -269,6 +279,18 @@ def test_a_procedure_may_return_several_results(mysql: Database) -> None:
 
     assert outcome.ending is Ending.SUCCESS
     assert kept.result_bytes == b"a\n1\nb\n0000-00-00\nc\n-01:02:03\n"
+
+
+def test_a_cap_of_rows_lets_a_procedure_go_on(mysql: Database) -> None:
+    mysql.execute("CREATE TABLE t (id INTEGER)")
+    mysql.execute(
+        "CREATE PROCEDURE p() BEGIN SELECT 1 AS a UNION SELECT 2; INSERT INTO t VALUES (7); END"
+    )
+
+    _, kept = run("CALL p()", mysql, maxRows=1)
+
+    assert kept.result_bytes == b"a\n1\n"
+    assert mysql.execute("SELECT id FROM t") == [(7,)]
 
 
 def test_a_job_cannot_reach_another_file(sqlite: Database, tmp_path: Path) -> None:

@@ -84,8 +84,10 @@ class MysqlSession:
             else:
                 yield Answer([column[0] for column in cursor.description], self._rows(cursor))
             if self._unread is not None:
-                self._drop_the_rest(cursor)
-                return
+                if piece.only_reads:
+                    self._drop_the_rest(cursor)
+                    return
+                self._read_the_rest(cursor)
             if not _asked(cursor.nextset):
                 return
 
@@ -104,6 +106,12 @@ class MysqlSession:
         self._unread = None
         _interrupted(cursor.close)
         _interrupted(lambda: _plainly(self._connection, "DO 0"))
+
+    def _read_the_rest(self, cursor: Any) -> None:
+        """What changes something is not interrupted, or its changes would be undone."""
+        while _asked(cursor.fetchone) is not None:
+            """Nobody wants it."""
+        self._unread = None
 
     def _execute(self, statement: str) -> Any:
         cursor = self._connection.cursor()
