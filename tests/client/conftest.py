@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +24,11 @@ from tests.builders import KEY, make_app
 ROOT = Path(__file__).resolve().parents[2]
 
 Connect = Callable[..., Client]
+
+
+def _hear_interrupts() -> None:
+    """Undo what tests that run in the background of a shell inherit: deaf to interrupts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,7 @@ class Sentinel:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_hear_interrupts,
         ) as process:
             try:
                 yield process
