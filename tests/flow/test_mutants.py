@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from chaos.checker import History, Run, Try, check
-from django.conf import settings
 from django.db import connection, transaction
-from kombu import Connection
 
-from sentinel_project import broker, clock, env
-from sentinel_project.celery import queue_for
+from sentinel_project import clock
 from tasks_app import celery_tasks, dispatcher, reports, rescuer, transitions
 from tasks_app.executors.base import StopReason
 from tasks_app.executors.tree import Tree
@@ -33,7 +27,6 @@ from tests.builders import make_attempt, make_job, make_task
 from tests.engine import begin
 from tests.flow.executions import Run as Execution
 from tests.flow.executions import eventually, living, make_execution, new_marker
-from tests.flow.processes import ROOT
 
 DONE = transitions.Ending(status=AttemptStatus.SUCCESS, exit_code=0, text="it ended")
 mutants = pytest.mark.parametrize("is_mutant", [False, True], ids=["product", "mutant"])
@@ -192,51 +185,3 @@ def test_a_ring_before_its_commit_is_heard_too_early(
     celery_tasks.Ringer().ring(now=now)
 
     assert found == [not is_mutant]
-
-
-@pytest.fixture
-def embedded_broker(tmp_path: Path) -> Iterator[None]:
-    """The broker of the tests' own settings, and nothing in it."""
-    socket_path = env.socket_path(settings.RUN_DIR)
-    command = broker.embedded_command(socket_path, tmp_path)
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        assert eventually(socket_path.exists)
-        yield
-        server.terminate()
-    socket_path.unlink(missing_ok=True)
-
-
-@pytest.mark.timeout(300)
-@mutants
-def test_a_late_acknowledgement_leaves_a_message_with_a_running_worker(
-    committed_db: None, embedded_broker: None, *, is_mutant: bool
-) -> None:
-    """X-5: a message must not come back because its worker died; the lease tells, and alone."""
-    task = make_task(job=make_job(extra={"sleep": 60}), ready_at=clock.now() - timedelta(seconds=1))
-    app = "tests.flow.late_acks" if is_mutant else "sentinel_project.celery"
-    command = [sys.executable, "-m", "celery", "-q", "-A", app, "worker", "-P", "prefork"]
-    own = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "sentinel_project.settings",
-        "SENTINEL_DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
-    }
-    command += ["-c", "1"]
-    with subprocess.Popen(command, cwd=ROOT, env=own, start_new_session=True) as worker:
-        try:
-            queue = queue_for(task.worker_group_id)
-            with Connection(settings.CELERY_BROKER_URL) as link, link.Producer() as producer:
-                celery_tasks.run_task.apply_async((task.pk,), queue=queue, producer=producer)
-            assert eventually(
-                lambda: Attempt.objects.filter(task=task, started_at__isnull=False).exists(), 90
-            )
-            is_free = eventually(lambda: unacknowledged() == 0, within=20)
-        finally:
-            os.killpg(worker.pid, signal.SIGKILL)
-
-    assert is_free != is_mutant
-
-
-def unacknowledged() -> int:
-    options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
-    with Connection(settings.CELERY_BROKER_URL, transport_options=options) as link:
-        channel = link.channel()
-        return int(channel.client.hlen(f"{settings.BROKER_PREFIX}.unacked"))  # type: ignore[attr-defined]

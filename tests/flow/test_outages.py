@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg2
 import pytest
@@ -47,9 +48,20 @@ def sentinel(proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     control.close()
 
 
+def attempts(sentinel: Installation, job_id: int) -> list[dict[str, Any]]:
+    tasks = sentinel.tasks(job_id)
+    if not tasks:
+        return []
+    task = sentinel.call("/api/task/query", taskId=tasks[0]["taskId"])
+    return list(task["attempts"])
+
+
 def tries(sentinel: Installation, job_id: int) -> int:
-    task = sentinel.call("/api/task/query", taskId=sentinel.tasks(job_id)[0]["taskId"])
-    return len(task["attempts"])
+    return len(attempts(sentinel, job_id))
+
+
+def has_started(sentinel: Installation, job_id: int) -> bool:
+    return any(attempt["startTime"] for attempt in attempts(sentinel, job_id))
 
 
 @pytest.mark.parametrize("how", ["cut", "freeze"])
@@ -57,9 +69,9 @@ def test_an_outage_shorter_than_a_lease_costs_nothing(
     sentinel: Installation, proxy: Proxy, how: str
 ) -> None:
     """A run that ends meanwhile is reported afterwards, and one that goes on is not disturbed."""
-    short = sentinel.submit("sleep 2; echo short")
-    long = sentinel.submit("sleep 12; echo long")
-    assert eventually(lambda: sentinel.tasks(long) != [] and tries(sentinel, long) == 1)
+    short = sentinel.submit("sleep 4; echo short")
+    long = sentinel.submit("sleep 14; echo long")
+    assert eventually(lambda: has_started(sentinel, short) and has_started(sentinel, long))
 
     getattr(proxy, how)()
     assert not eventually(lambda: False, within=6)  # that long it lasts
