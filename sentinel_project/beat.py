@@ -61,9 +61,15 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         self._is_asleep = False
 
     def setup_schedule(self) -> None:
-        """Enter the housekeeping once; from then on it is edited and switched in the admin."""
+        """Enter the housekeeping once; from then on it is edited and switched in the admin.
+
+        Equal intervals may exist, of two beats at their first start or of an operator, for the
+        library has no constraint against them: one of them will do.
+        """
         super().setup_schedule()
-        every, _ = IntervalSchedule.objects.get_or_create(every=10, period=IntervalSchedule.MINUTES)
+        words = {"every": 10, "period": IntervalSchedule.MINUTES}
+        every = IntervalSchedule.objects.filter(**words).first()
+        every = every or IntervalSchedule.objects.create(**words)
         PeriodicTask.objects.get_or_create(name=SWEEP, defaults={"task": SWEEP, "interval": every})
 
     def tick(self, *_: Any, **__: Any) -> float:

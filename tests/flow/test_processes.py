@@ -120,6 +120,20 @@ def test_killing_a_part_loses_and_doubles_nothing(
     assert Counter(len(sentinel.tasks(job)) for job in jobs) == {1: len(jobs)}
 
 
+def test_equal_intervals_keep_no_beat_from_starting(sentinel: Installation) -> None:
+    """I7: two beats that start for the first time at once may each have made one."""
+    another = "IntervalSchedule.objects.create(every=10, period='minutes')"
+    library = "from django_celery_beat.models import IntervalSchedule"
+    assert sentinel.manage("shell", "-v0", "-c", f"{library}; {another}") == ("", 0)
+    for _ in range(2):
+        beat = sentinel.part("beat")
+        beat.kill()
+        beat.wait(10)
+    job_id = sentinel.submit("true")
+
+    assert sentinel.ends(job_id, SUCCESS, within=60)
+
+
 def test_a_killed_embedded_broker_loses_nothing(sentinel: Installation) -> None:
     """X-4, I13: messages are doorbells."""
     if "SENTINEL_BROKER_URL" in sentinel.env:
