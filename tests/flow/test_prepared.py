@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import QuerySet
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -115,8 +115,8 @@ class TestOnPostgres:
         groups_of([name])
         groups_of([name])
         end_session_of(connection)
-        monkeypatch.setattr(connection, "health_check_enabled", True)
-        monkeypatch.setattr(connection, "health_check_done", False)
+        monkeypatch.setattr(connections["default"], "health_check_enabled", True)
+        monkeypatch.setattr(connections["default"], "health_check_done", False)
 
         assert groups_of([name]) == [name]
 
