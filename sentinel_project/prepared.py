@@ -9,7 +9,6 @@ a power of two, so that few lengths are compiled.
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -20,6 +19,7 @@ from django.db import connections, models
 from django.db.models.expressions import Expression
 from django.db.models.sql import UpdateQuery
 
+from sentinel_project.rowreader import Reader
 from sentinel_project.statements import OPEN, Statement
 
 P = ParamSpec("P")
@@ -44,10 +44,12 @@ class Param(Expression):
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         return "%s", [self]
 
-    def value(self, arguments: dict[str, Any], connection: Any) -> Any:
+    def value(self, arguments: Mapping[str, Any], connection: Any) -> Any:
         given = arguments[self.name]
         value = given if self.index is None else _item(given, self.index)
-        return self.output_field.get_db_prep_value(value, connection)
+        if isinstance(value, datetime):
+            return connection.ops.adapt_datetimefield_value(value)
+        return value
 
 
 class Item(int):
@@ -64,11 +66,6 @@ class Item(int):
         number = cls._FIRST + len(cls.issued)
         cls.issued[number] = (name, index)
         return cls(number)
-
-    @classmethod
-    def value(cls, number: int, arguments: dict[str, Any]) -> int:
-        name, index = cls.issued[number]
-        return int(_item(arguments[name], index))
 
 
 def _item(given: Sequence[Any], index: int) -> Any:
@@ -182,44 +179,40 @@ class _Template:
     """A compiled query, its parameters still open."""
 
     def __init__(self, queryset: models.QuerySet[Any, Any], query: Any = None) -> None:
-        self._queryset = queryset
-        self._alias = queryset.db
-        self._compiler = (query or queryset.query).get_compiler(using=self._alias)
-        self._statement, self._params = _statement(*self._compiler.as_sql())
-        self._converters: dict[Any, Any] | None = None
+        self.alias = queryset.db
+        compiler = (query or queryset.query).get_compiler(using=self.alias)
+        self._statement, params = _statement(*compiler.as_sql())
+        self._binders = [_binder(param) for param in params]
+        self._reader = None if query else Reader(queryset, compiler)
 
-    def rows(self, arguments: dict[str, Any]) -> list[Any]:
-        """Run the query; Django's own iterable turns the rows into what the queryset yields."""
-        queryset = self._queryset.all()
-        compiler = copy.copy(self._compiler)
-        compiler.connection = connections[self._alias]
-        bound = self._bound(arguments, compiler.connection)
-        compiler.as_sql = lambda *_, **__: bound
-        if self._converters is None:
-            fields = [column[0] for column in compiler.select[: compiler.col_count]]
-            self._converters = compiler.get_converters(fields)
-        compiler.get_converters = lambda _: self._converters
-        queryset.query.get_compiler = lambda *_, **__: compiler  # type: ignore[method-assign]
-        return list(queryset)
-
-    def write(self, arguments: dict[str, Any]) -> int:
-        connection = connections[self._alias]
-        bound = self._bound(arguments, connection)
+    def rows(self, arguments: Mapping[str, Any]) -> list[Any]:
+        """Run the query; return what iterating over the queryset would."""
+        assert self._reader is not None
+        connection = connections[self.alias]
         with connection.cursor() as cursor:
-            cursor.execute(*bound)
+            cursor.execute(*self._bound(arguments, connection))
+            found = cursor.fetchall()
+        return self._reader.read(found, connection)
+
+    def write(self, arguments: Mapping[str, Any]) -> int:
+        connection = connections[self.alias]
+        with connection.cursor() as cursor:
+            cursor.execute(*self._bound(arguments, connection))
             return int(cursor.rowcount)
 
-    def _bound(self, arguments: dict[str, Any], connection: Any) -> tuple[str, tuple[Any, ...]]:
-        values = tuple(_value(param, arguments, connection) for param in self._params)
+    def _bound(self, arguments: Mapping[str, Any], connection: Any) -> tuple[str, list[Any]]:
+        values = [bind(arguments, connection) for bind in self._binders]
         return self._statement.text_on(connection), values
 
 
-def _value(param: object, arguments: dict[str, Any], connection: Any) -> Any:
+def _binder(param: object) -> Callable[[Mapping[str, Any], Any], Any]:
+    """Return what finds the value of a parameter among the arguments."""
     if isinstance(param, Param):
-        return param.value(arguments, connection)
+        return param.value
     if isinstance(param, int) and param in Item.issued:
-        return Item.value(param, arguments)
-    return param
+        name, index = Item.issued[param]
+        return lambda arguments, _: int(_item(arguments[name], index))
+    return lambda *_: param
 
 
 def _template(

@@ -176,8 +176,10 @@ class World:
         for task_id in dispatcher.ready_now(self.now):
             if self._is_full():
                 break
-            attempt = claims.claim(task_id, worker=WORKER, lease=self.lease, now=self.now)
-            if attempt is not None and transitions.start(attempt, now=self.now):
+            attempt = claims.claim(
+                task_id, worker=WORKER, lease=self.lease, now=self.now, starts=True
+            )
+            if attempt is not None:
                 self._live[attempt.pk] = attempt
                 self._schedule_end(attempt)
                 started = True

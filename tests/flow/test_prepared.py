@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
+from django.forms import model_to_dict
+from django.test.utils import CaptureQueriesContext
 from pytest_django.plugin import DjangoDbBlocker
 
 from jobs.models import WorkerGroup
 from sentinel_project import prepared, statements
 from sentinel_project.statements import OPEN, Statement
+from tasks_app.models import Task
+from tests.builders import make_app, make_job, make_task
 from tests.engine import private_database
 from tests.flow.races import a_name
 
@@ -63,6 +67,35 @@ def test_values_change_from_call_to_call(engine: str) -> None:
     assert groups_of([other.name]) == [other.name]
     assert prepared.write(WorkerGroup, {"pk": one.pk}, {"is_enabled": False}) == 1
     assert groups_of([one.name, other.name]) == [other.name]
+
+
+@prepared.select
+def with_job(task_id: int) -> QuerySet[Task]:
+    rows = Task.objects.filter(pk=task_id).select_related("job__app")
+    return rows.annotate(is_late=Q(due_at__lt=F("opened_at")))
+
+
+def test_objects_come_with_what_is_joined_and_annotated(engine: str) -> None:
+    made = make_task(job=make_job(app=make_app(name=a_name()), extra={"day": "é"}))
+
+    (found,) = with_job(made.pk)
+
+    stored = Task.objects.select_related("job__app").get(pk=made.pk)
+    with CaptureQueriesContext(connection) as asked:
+        assert model_to_dict(found) == model_to_dict(stored)
+        assert model_to_dict(found.job) == model_to_dict(stored.job)
+        assert found.job.app == stored.job.app
+        assert vars(found)["is_late"] == (stored.due_at < stored.opened_at)
+    assert asked.captured_queries == []
+
+
+def test_what_cannot_be_yielded_is_refused_as_it_is_compiled(engine: str) -> None:
+    @prepared.select
+    def as_dicts(name: str) -> QuerySet[WorkerGroup, Any]:
+        return WorkerGroup.objects.filter(name=name).values("name")
+
+    with pytest.raises(TypeError, match="ValuesIterable"):
+        as_dicts("a")
 
 
 def end_session_of(connection: Any) -> None:
