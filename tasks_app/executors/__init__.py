@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
 from sentinel_project.errors import InvalidParameters
-from tasks_app.executors import dummy, http, java, presto, python, shell, sql
+from tasks_app.executors import dummy, http, java, mapreduce, presto, python, shell, spark, sql
 from tasks_app.executors.base import Executor
 from tasks_app.executors.jobtype import JobType, Others
 
@@ -23,9 +23,11 @@ _OURS: Mapping[str, JobType] = {
     "dummy": dummy.TYPE,
     "http": http.TYPE,
     "java": java.TYPE,
+    "mapreduce": mapreduce.TYPE,
     "presto": presto.TYPE,
     "python": python.TYPE,
     "shell": shell.TYPE,
+    "spark": spark.TYPE,
     "sql": sql.TYPE,
     "trino": presto.TYPE,
 }

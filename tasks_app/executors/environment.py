@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks_app.executors.base import Execution
+from tasks_app.executors.params import spelled
 
 ALLOW_ROOT = "SENTINEL_ALLOW_ROOT"
 
@@ -84,12 +85,7 @@ def environment(
 
 
 def _exported(extra: Mapping[str, Any]) -> dict[str, str]:
-    return {name: _spelled(value) for name, value in extra.items() if _is_scalar(value)}
-
-
-def _spelled(value: str | int | float) -> str:
-    """Spell a boolean the way JSON and the submitter do, not the way Python does."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return {name: spelled(value) for name, value in extra.items() if _is_scalar(value)}
 
 
 def _inherited(worker: Mapping[str, str]) -> dict[str, str]:

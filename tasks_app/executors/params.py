@@ -86,6 +86,29 @@ def table(accepts: str = "an object of texts") -> Param:
     return Param(accepts, is_right)
 
 
+def matching(pattern: re.Pattern[str], accepts: str) -> Param:
+    return Param(accepts, lambda value: isinstance(value, str) and bool(pattern.fullmatch(value)))
+
+
+def settings(name: re.Pattern[str], accepts: str) -> Param:
+    """Names of a client's settings, each with a text, a number or a boolean."""
+
+    def is_right(value: object) -> bool:
+        return (
+            isinstance(value, Mapping)
+            and len(value) <= MAX_TEXTS
+            and all(isinstance(key, str) and name.fullmatch(key) for key in value)
+            and all(isinstance(each, int | float) or is_text(each) for each in value.values())
+        )
+
+    return Param(accepts, is_right)
+
+
+def spelled(value: str | int | float) -> str:
+    """Spell a boolean the way JSON and the submitter do, not the way Python does."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def connection(*, is_needed: bool = True) -> Param:
     """The name of a connection; the run finds its address in ``Execution.credentials``."""
     return Param("the name of a connection", is_name, is_needed, Refers.CONNECTION)

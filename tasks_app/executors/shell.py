@@ -10,20 +10,23 @@ from tasks_app.executors.environment import environment
 from tasks_app.executors.jobtype import JobType, Others
 from tasks_app.executors.process import run_command
 from tasks_app.executors.workspace import hand_secrets, workspace, write_private
+from tasks_app.executors.yarn import run_client
 
-PARAMS = {"secrets": params.secrets()}
+PARAMS = {"secrets": params.secrets(), "yarn": params.flag()}
 
 
 def execute(execution: Execution, output: Output, stop: Stop) -> Outcome:
     """Run the content with plain ``bash FILE``; its exit code decides (X-20).
 
-    Content never meets a command line, only its file's name does.
+    Content never meets a command line, only its file's name does. With ``yarn``, applications
+    that it starts on the cluster end with it.
     """
     with workspace(execution) as home:
         script = home / "content.sh"
         write_private(script, execution.content)
         env = environment(execution, home, own=PARAMS) | hand_secrets(execution, home)
-        return run_command(execution, ["bash", str(script)], output, stop, env=env, cwd=home)
+        run = run_client if execution.extra.get("yarn") else run_command
+        return run(execution, ["bash", str(script)], output, stop, env=env, cwd=home)
 
 
 def lack() -> str | None:
