@@ -15,7 +15,7 @@ from itertools import islice
 from jobs import expected_rows as rows
 from jobs.expected_rows import EPSILON, ExpectedRun, closed, half_open
 from jobs.expected_slots import Slots
-from jobs.facts import Facts, Upstream, naming_of
+from jobs.facts import Facts, Upstream, likely_behind, naming_of
 from jobs.models import Job
 from jobs.rules.offsets import shift, truncate, window
 from jobs.rules.windows import Window
@@ -101,7 +101,7 @@ class Expectations(Slots):
         if facts.job.is_one_off:
             return next(iter(rows.one_off(job_id)), None)
         is_bare = self._is_bare(job_id, span.start)
-        task = None if is_bare else rows.edge_task(job_id, span, is_last=is_last)
+        task = None if is_bare else self._foreseen.edge_task(job_id, span, is_last=is_last)
         ask = self._edge_scheduled if facts.has_schedule else self._edge_name
         due = ask(facts, span, is_last)
         pick = max if is_last else min
@@ -228,6 +228,8 @@ class Expectations(Slots):
             return
         chain = self.behind(facts, known=warmed)
         warmed.update(chain)
+        if not is_whole:
+            self._foreseen.read(chain[:-1], span)
         ask = self._dues_of if is_whole else self._edge_due
         for job_id in chain[:-1]:
             ask(job_id, span)
@@ -237,6 +239,7 @@ class Expectations(Slots):
 
         The job itself is the last. Nothing behind ``known`` ones is looked at.
         """
+        self.load(likely_behind(facts.job.pk))
         order: dict[int, None] = {}
         entered: set[int] = set()
         stack = [facts.job.pk]

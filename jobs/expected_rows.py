@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from jobs.models import Job, ScheduleExpression
 from jobs.rules.enums import GapReason
@@ -60,6 +60,38 @@ def edge_task(job_id: int, span: Window, *, is_last: bool) -> ExpectedRun | None
     return next((_run(*row) for row in ask(job_id, span.start, span.end)), None)
 
 
+class Foreseen:
+    """The rows of many jobs in one span, read together, for whoever asks one by one.
+
+    A last task is handed out once, so that whoever asks again reads it as it is then.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[int, Window], ExpectedRun | None] = {}
+        self._without_gaps: dict[int, Window] = {}
+
+    def read(self, job_ids: Sequence[int], span: Window) -> None:
+        """Read the last tasks of jobs in ``span``, and which of them have no gap there."""
+        span = half_open(span)
+        self._last |= {(job_id, span): None for job_id in job_ids}
+        for job_id, due, status, reason in _last_states(job_ids, span.start, span.end):
+            self._last[job_id, span] = _run(due, status, reason)
+        with_gaps = set(_jobs_with_decisions(job_ids, span.start, span.end))
+        self._without_gaps |= dict.fromkeys(set(job_ids) - with_gaps, span)
+
+    def edge_task(self, job_id: int, span: Window, *, is_last: bool) -> ExpectedRun | None:
+        """Return what ``edge_task`` does, from what was read where that tells it."""
+        key = (job_id, half_open(span))
+        if is_last and key in self._last:
+            return self._last.pop(key)
+        return edge_task(job_id, span, is_last=is_last)
+
+    def has_no_gap(self, job_id: int, dues: Sequence[datetime]) -> bool:
+        """Tell whether it is known that no gap of named runs touches ascending ``dues``."""
+        span = self._without_gaps.get(job_id)
+        return span is not None and span.contains(dues[0]) and span.contains(dues[-1])
+
+
 def _run(due_at: datetime, status: int, reason: str) -> ExpectedRun:
     return ExpectedRun(due_at, TaskStatus(status), reason)
 
@@ -108,6 +140,15 @@ def decisions(
 
 
 @prepared.select
+def _jobs_with_decisions(
+    job_ids: Sequence[int], start: datetime, end: datetime
+) -> QuerySet[Gap, int]:
+    rows = Gap.objects.filter(job_id__in=job_ids, expression_id=None, reason__in=_DECISIONS)
+    rows = rows.filter(to_at__gte=start, from_at__lte=end)
+    return rows.order_by().values_list("job_id", flat=True).distinct()
+
+
+@prepared.select
 def jobs(job_ids: Sequence[int]) -> QuerySet[Job]:
     return Job.objects.filter(pk__in=job_ids)
 
@@ -133,6 +174,18 @@ def _last_state_in(
 ) -> QuerySet[Task, tuple[datetime, int, str]]:
     rows = _in(job_id, start, end).order_by("-due_at")[:1]
     return rows.values_list("due_at", "status", "reason")
+
+
+@prepared.select
+def _last_states(
+    job_ids: Sequence[int], start: datetime, end: datetime
+) -> QuerySet[Task, tuple[int, datetime, int, str]]:
+    """The last task of each job in [start, end)."""
+    of_job = Task.objects.filter(job_id=OuterRef("pk"), kind=TaskKind.SCHEDULE.value)
+    of_job = of_job.filter(due_at__gte=start, due_at__lt=end).order_by("-due_at")
+    jobs = Job.objects.filter(pk__in=job_ids).annotate(last=Subquery(of_job.values("pk")[:1]))
+    rows = Task.objects.filter(pk__in=jobs.values("last"))
+    return rows.values_list("job_id", "due_at", "status", "reason")
 
 
 def _in(job_id: int, start: datetime, end: datetime) -> QuerySet[Task]:

@@ -25,6 +25,7 @@ class Slots:
         self._is_reading = is_reading
         self._facts: dict[int, Facts] = {}
         self._last_rows: dict[int, datetime | None] = {}
+        self._foreseen = rows.Foreseen()
 
     def facts(self, job_id: int) -> Facts:
         """Return a job with its parsed schedule and dependencies."""
@@ -100,6 +101,8 @@ class Slots:
     ) -> list[tuple[datetime, datetime]]:
         """Return the gaps by decision that touch the span of ascending ``dues`` (D-23)."""
         if not dues or not self._bounded or self._is_bare(job_id, dues[0]):
+            return []
+        if expression_id is None and self._foreseen.has_no_gap(job_id, dues):
             return []
         return rows.decisions(job_id, expression_id, dues[0], dues[-1])
 

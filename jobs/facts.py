@@ -110,7 +110,24 @@ def facts_of(jobs: Iterable[Job]) -> dict[int, Facts]:
     return {job.pk: Facts(job, _kept[job.pk, job.revision]) for job in jobs}
 
 
+def likely_behind(job_id: int) -> list[int]:
+    """Return the jobs that a job's names hung on when this process last parsed them.
+
+    A guess of what to read together: it may be out of date, so nothing is to be concluded from it.
+    """
+    found = {job_id}
+    stack = [job_id]
+    while stack:
+        parts = _latest.get(stack.pop())
+        if parts is not None and not (parts.series or parts.delays):
+            fresh = {up.job_id for up in parts.upstreams} - found
+            found |= fresh
+            stack += fresh
+    return sorted(found)
+
+
 _kept: dict[tuple[int, int], Parsed] = {}
+_latest: dict[int, Parsed] = {}
 _keeping = Lock()
 
 
@@ -124,9 +141,11 @@ def _keep(jobs: list[Job]) -> None:
     with _keeping:
         if len(_kept) > _MAX_KEPT:
             _kept.clear()
+            _latest.clear()
         for job in jobs:
             parts = _parsed(job, expressions[job.pk], upstreams[job.pk])
             _kept[job.pk, job.revision] = parts
+            _latest[job.pk] = parts
 
 
 @prepared.select

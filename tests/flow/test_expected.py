@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -46,11 +47,11 @@ def asked(ask: Callable[[], object]) -> int:
     return len(captured)
 
 
-def chain(app: App, length: int, offset: str) -> Job:
+def chain(app: App, length: int, offset: str, name: str = "job") -> Job:
     """Return the last of a chain of jobs, all but the first of which have no schedule."""
-    job = submit(app, "first", now=START, schedule=(DAILY,))
+    job = submit(app, f"first {name}", now=START, schedule=(DAILY,))
     for number in range(length):
-        job = named(app, f"next-{number}", offset, job)
+        job = named(app, f"{name}-{number}", offset, job)
     return job
 
 
@@ -78,6 +79,18 @@ def test_a_chain_of_jobs_without_a_schedule_is_asked_once_for_each_of_them(
 
     assert [run.due_at for run in runs] == [at("2 01:00")]
     assert count <= 8 * 41
+
+
+@pytest.mark.parametrize("offset", ["cd", ""])
+def test_naming_asks_no_more_for_a_longer_chain(app: App, offset: str) -> None:
+    """What the jobs behind have is read together, once they have been parsed."""
+    short, long = chain(app, 5, offset, name="short"), chain(app, 40, offset, name="long")
+    for last in (short, long):
+        assert Expectations().named(last.pk, at("2 01:00")) == at("2 01:00")
+
+    counts = [asked(partial(Expectations().named, job.pk, at("2 01:00"))) for job in (short, long)]
+
+    assert counts[0] == counts[1] > 0
 
 
 @pytest.mark.parametrize("offset", ["cd", ""])
