@@ -63,13 +63,12 @@ def _open(facts: Facts, done: Iterable[Task], expectations: Expectations, now: d
 
 
 def _leave_gap(job: Job, due: datetime, now: datetime) -> None:
+    """Say once that no run is named at ``due``; whoever calls has the job's lock.
+
+    Its expressions of former days may have left a gap of their own there.
+    """
     reason = GapReason.NO_UPSTREAM_YET.value
-    _, is_new = Gap.objects.get_or_create(
-        job=job,
-        from_at=due,
-        to_at=due,
-        reason=reason,
-        defaults={"count": 1, "created_at": now},
-    )
-    if is_new:
+    same = {"job": job, "expression": None, "from_at": due, "to_at": due, "reason": reason}
+    if not Gap.objects.filter(**same).exists():
+        Gap.objects.create(**same, count=1, created_at=now)
         transitions.leave_event(job, now=now)

@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.models import App
+from jobs.models import App, DependencyEntry
+from jobs.rules.enums import CommonStrategy, GapReason
 from tasks_app import planner, selectors
-from tasks_app.models import Event
+from tasks_app.models import Event, Gap
 from tasks_app.rules.states import Finder
-from tests.builders import make_app
+from tests.builders import make_app, make_job
 from tests.engine import after, at, cron, run, submit, task_of, tick
 
 pytestmark = pytest.mark.django_db
@@ -47,3 +48,31 @@ def test_an_end_that_nobody_waits_for_counts_for_nobody(app: App) -> None:
 
     assert selectors.ends_carried_on(NOON) == {Finder.TRIGGER: 0, Finder.BEAT: 0}
     assert not Event.objects.filter(processed_at=None).exists()
+
+
+def test_equal_gaps_of_former_expressions_stop_no_dependent(app: App) -> None:
+    """X-9, D-34a: nothing keeps two expressions of a job from leaving out the same slot."""
+    first = submit(app, "first", now=at("1 00:00"), schedule=(cron("0 12 * * *"),))
+    late = submit(app, "late", now=at("2 06:00"), schedule=(cron("0 * * * *"),))
+    early = make_job(app=app, floor_at=at("1 00:00"))
+    for upstream, offset in ((first, "cd"), (late, "d(-1,0)")):
+        DependencyEntry.objects.create(
+            job=early, upstream=upstream, common_strategy=CommonStrategy.ALL.value, offset=offset
+        )
+    other = submit(app, "other", now=at("1 00:00"), dependencies=(after(first),))
+    for _ in range(2):
+        Gap.objects.create(
+            job=early,
+            from_at=NOON,
+            to_at=NOON,
+            count=1,
+            reason=GapReason.NO_UPSTREAM_YET.value,
+            created_at=NOON,
+        )
+    tick(NOON)
+    run(task_of(first, NOON), now=NOON)
+    planner.process_events(by=Finder.TRIGGER, now=NOON)
+
+    assert not Event.objects.filter(processed_at=None).exists()
+    assert [task.due_at for task in other.tasks.all()] == [NOON]
+    assert not early.tasks.exists()
