@@ -63,14 +63,15 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
     def setup_schedule(self) -> None:
         """Enter the housekeeping once; from then on it is edited and switched in the admin.
 
-        Equal intervals may exist, of two beats at their first start or of an operator, for the
-        library has no constraint against them: one of them will do.
+        Two beats may start for the first time at once. Equal intervals may exist, theirs or an
+        operator's, for the library has no constraint against them; of the task one is kept.
         """
-        super().setup_schedule()
         words = {"every": 10, "period": IntervalSchedule.MINUTES}
         every = IntervalSchedule.objects.filter(**words).first()
         every = every or IntervalSchedule.objects.create(**words)
-        PeriodicTask.objects.get_or_create(name=SWEEP, defaults={"task": SWEEP, "interval": every})
+        own = PeriodicTask(name=SWEEP, task=SWEEP, interval=every)
+        PeriodicTask.objects.bulk_create([own], ignore_conflicts=True)
+        super().setup_schedule()
 
     def tick(self, *_: Any, **__: Any) -> float:
         """Do all that is due, then sleep until the next instant or a commit that signalled."""
