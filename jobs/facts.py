@@ -103,11 +103,17 @@ class Facts:
 
 def facts_of(jobs: Iterable[Job]) -> dict[int, Facts]:
     """Return the facts of job rows, parsing what this process has not seen yet."""
-    jobs = list(jobs)
-    fresh = [job for job in jobs if (job.pk, job.revision) not in _kept]
+    found: dict[int, Facts] = {}
+    fresh: list[Job] = []
+    for job in jobs:
+        parts = _kept.get((job.pk, job.revision))
+        if parts is None:
+            fresh.append(job)
+        else:
+            found[job.pk] = Facts(job, parts)
     if fresh:
-        _keep(fresh)
-    return {job.pk: Facts(job, _kept[job.pk, job.revision]) for job in jobs}
+        found |= _parse(fresh)
+    return found
 
 
 def likely_behind(job_id: int) -> list[int]:
@@ -131,21 +137,25 @@ _latest: dict[int, Parsed] = {}
 _keeping = Lock()
 
 
-def _keep(jobs: list[Job]) -> None:
+def _parse(jobs: list[Job]) -> dict[int, Facts]:
+    """Return the facts of jobs, and keep their parsed parts; what is kept may go at any time."""
     expressions: dict[int, list[ScheduleExpression]] = {job.pk: [] for job in jobs}
     for row in _expressions(list(expressions)):
         expressions[row.job_id].append(row)
     upstreams: dict[int, list[Upstream]] = {job.pk: [] for job in jobs}
     for entry in _entries(list(upstreams)):
         upstreams[entry.job_id].append(_upstream(entry))
+    found = {
+        job.pk: Facts(job, _parsed(job, expressions[job.pk], upstreams[job.pk])) for job in jobs
+    }
     with _keeping:
         if len(_kept) > _MAX_KEPT:
             _kept.clear()
             _latest.clear()
-        for job in jobs:
-            parts = _parsed(job, expressions[job.pk], upstreams[job.pk])
-            _kept[job.pk, job.revision] = parts
-            _latest[job.pk] = parts
+        for facts in found.values():
+            _kept[facts.job.pk, facts.job.revision] = facts.parsed
+            _latest[facts.job.pk] = facts.parsed
+    return found
 
 
 @prepared.select
