@@ -6,13 +6,16 @@ They are doorbells (X-4): a lost, doubled or late message changes when a thing h
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from celery import Task
 from django.conf import settings
+from kombu.exceptions import OperationalError as BrokerError
 
 from sentinel_project import broker, clock
 from sentinel_project.celery import app, queue_for
@@ -28,8 +31,8 @@ _LONGEST_COUNTDOWN = timedelta(seconds=60)
 _CONFIRMED: dict[str, Any] = {"confirm_timeout": broker.DEADLINE}
 #: Seconds that one message may keep a slot busy with the tasks after its own.
 _TURN = 1.0
-_FIRST_PAUSE = timedelta(seconds=1)
-_LONGEST_PAUSE = timedelta(seconds=8)
+#: Seconds for which a broker that did not answer is left alone.
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 8.0
 #: Unsent bells beyond it are dropped: the rescuer rings again what stays READY.
 _UNSENT_MAX = 1000
 
@@ -100,13 +103,16 @@ class Ringer:
     """Rings what is ready, and leaves a broker that does not answer alone for a while.
 
     A publish may take its whole deadline to fail, and the planner must not wait for a thousand.
+    What one group's queue refuses is that group's trouble: its bells are dropped, and what stays
+    READY is rung again later.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = clock.monotonic) -> None:
+        self._monotonic = monotonic
         self._one_at_a_time = threading.Lock()
         self._unsent: deque[dispatcher.Bell] = deque(maxlen=_UNSENT_MAX)
         self._pause = _FIRST_PAUSE
-        self._closed_until: datetime | None = None
+        self._closed_until = -math.inf
 
     def add(self, bell: dispatcher.Bell) -> None:
         """Have a bell sent with the next ring."""
@@ -116,22 +122,28 @@ class Ringer:
     def ring(self, *, now: datetime, spared: int | None = None) -> bool:
         """Stamp, commit, then publish; False: the broker is not asked or does not answer."""
         with self._one_at_a_time:
-            if self._closed_until is not None and now < self._closed_until:
+            if self._monotonic() < self._closed_until:
                 return False
             self._unsent.extend(dispatcher.ring(now=now, spared=spared))
-            return self._send(now)
+            return self._send()
 
-    def _send(self, now: datetime) -> bool:
+    def _send(self) -> bool:
+        refusing: set[int] = set()
         while self._unsent:
+            bell = self._unsent[0]
             try:
-                publish(self._unsent[0])
-            except Exception:
+                if bell.group_id not in refusing:
+                    publish(bell)
+            except (BrokerError, OSError):
                 logger.exception("ring.not_sent", extra={"unsent": len(self._unsent)})
-                self._closed_until = now + self._pause
+                self._closed_until = self._monotonic() + self._pause
                 self._pause = min(self._pause * 2, _LONGEST_PAUSE)
                 return False
+            except Exception:
+                logger.exception("ring.refused", extra={"group_id": bell.group_id})
+                refusing.add(bell.group_id)
             self._unsent.popleft()
-        self._pause, self._closed_until = _FIRST_PAUSE, None
+        self._pause = _FIRST_PAUSE
         return True
 
 

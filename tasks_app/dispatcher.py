@@ -103,8 +103,9 @@ def _running(group_id: int) -> QuerySet[Task, int]:
 def _on_the_way(
     group_id: int, now: datetime, lost_before: Sequence[datetime]
 ) -> QuerySet[Task, int]:
+    """Count the rings that nobody has answered yet: a claim that a gate refused left a reason."""
     rows = Task.objects.filter(worker_group_id=group_id, status=TaskStatus.READY.value)
-    rung = rows.filter(ready_at__lte=now, rung_at__isnull=False)
+    rung = rows.filter(ready_at__lte=now, rung_at__isnull=False, reason="")
     return _counted(rung.exclude(_is_lost(lost_before)))
 
 
