@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 
 from celery.beat import Service
 from celery.signals import beat_init
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
-from sentinel_project import clock
+from sentinel_project import clock, dbfaults
 from tasks_app import notifier, planner, rescuer, schedulers, wakeup
 from tasks_app.celery_tasks import RINGER, SWEEP
 from tasks_app.rules.steadiness import JUMP, Steadiness
@@ -125,19 +125,21 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
     def _try(self, name: str, work: Callable[[], T]) -> T | None:
         """Run a pass; whatever it raises is logged and must not keep the others from running.
 
-        A lost database is dropped, so that the next tick connects afresh.
+        A lost database is dropped, so that the next tick connects afresh. A database that only
+        refused a statement is not lost: the workers could beat all the while.
         """
         if self._is_database_lost:
             return None
         try:
             return work()
-        except (OperationalError, InterfaceError):
-            logger.exception("beat.database_failed", extra={"pass": name})
-            self._is_database_lost = True
-            self._rescuer.start_anew()
-            connection.close()
-        except Exception:
-            logger.exception("beat.pass_failed", extra={"pass": name})
+        except Exception as error:
+            if dbfaults.is_lost(error):
+                logger.exception("beat.database_failed", extra={"pass": name})
+                self._is_database_lost = True
+                self._rescuer.start_anew()
+                connection.close()
+            else:
+                logger.exception("beat.pass_failed", extra={"pass": name})
         return None
 
     def _beat(self) -> None:

@@ -1,0 +1,152 @@
+"""A database that refuses one statement is not lost: the passes of beat go on (PostgreSQL)."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from django.db import Error, OperationalError, connection, connections, transaction
+
+from sentinel_project import clock, dbfaults
+from sentinel_project.beat import Scheduler as Beat
+from sentinel_project.celery import app as celery
+from tasks_app.models import Scheduler
+from tests.engine import in_threads
+
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("postgres")]
+
+
+def execute(*statements: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+@contextmanager
+def held(*statements: str) -> Iterator[None]:
+    """Hold the locks of ``statements`` in a transaction of another connection."""
+    is_held, is_over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            execute(*statements)
+            is_held.set()
+            assert is_over.wait(30)
+        connections.close_all()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert is_held.wait(10)
+    try:
+        yield
+    finally:
+        is_over.set()
+        holder.join()
+
+
+def cancelled() -> None:
+    execute("SET LOCAL statement_timeout = '10ms'", "SELECT pg_sleep(10)")
+
+
+def locked() -> None:
+    with held("LOCK TABLE jobs_job IN ACCESS EXCLUSIVE MODE"):
+        execute("LOCK TABLE jobs_job IN ACCESS SHARE MODE NOWAIT")
+
+
+def ended() -> None:
+    execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+def mistaken() -> None:
+    execute("SELECT no_such_column FROM jobs_job")
+
+
+def error_of(work: Callable[[], None]) -> Error:
+    with pytest.raises(Error) as raised, transaction.atomic():
+        work()
+    connection.close()
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("work", "is_locked", "is_lost"),
+    [
+        pytest.param(cancelled, False, False, id="statement timeout"),
+        pytest.param(locked, True, False, id="lock timeout"),
+        pytest.param(mistaken, False, False, id="no such column"),
+        pytest.param(ended, False, True, id="the session is ended"),
+    ],
+)
+def test_what_a_server_refuses_is_told_from_its_loss(
+    work: Callable[[], None], is_locked: bool, is_lost: bool
+) -> None:
+    error = error_of(work)
+
+    assert (dbfaults.is_locked(error), dbfaults.is_lost(error)) == (is_locked, is_lost)
+
+
+def test_a_server_that_does_not_answer_is_lost() -> None:
+    error = OperationalError("could not connect to server: Connection refused")
+
+    assert dbfaults.is_lost(error)
+
+
+def test_a_locked_file_is_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "busy.sqlite3"
+    with closing(sqlite3.connect(path)) as one, closing(sqlite3.connect(path, timeout=0)) as other:
+        one.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError) as busy:
+            other.execute("BEGIN IMMEDIATE")
+    error = OperationalError("database is locked")
+    error.__cause__ = busy.value
+
+    assert (dbfaults.is_locked(error), dbfaults.is_lost(error)) == (True, False)
+
+
+@pytest.fixture
+def beat() -> Iterator[Beat]:
+    made = Beat(app=celery, lazy=True)
+    execute("SET lock_timeout = '50ms'")
+    yield made
+    made.close()
+    connection.close()
+
+
+def test_a_planner_that_waits_for_a_lock_in_vain_keeps_nothing_else_from_running(
+    beat: Beat, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A tick that is skipped is one in which nobody is rescued or rung, and no beat is heard of."""
+    before = clock.now()
+
+    with held("LOCK TABLE jobs_scheduleexpression IN ACCESS EXCLUSIVE MODE"):
+        beat.tick()
+
+    (failed,) = [r for r in caplog.records if r.message.startswith("beat.")]
+    assert (failed.message, vars(failed)["pass"]) == ("beat.pass_failed", "plan")
+    assert Scheduler.objects.filter(beat_at__gt=before).exists()
+
+
+def test_a_lost_session_ends_the_tick_and_the_next_one_has_a_new_one(
+    beat: Beat, caplog: pytest.LogCaptureFixture
+) -> None:
+    (pid,) = pid_of_this_session()
+    in_threads(partial(execute, f"SELECT pg_terminate_backend({pid})"))
+
+    beat.tick()
+    beat.tick()
+
+    failures = [r.message for r in caplog.records if r.message.startswith("beat.")]
+    assert failures == ["beat.database_failed"]
+    assert pid_of_this_session() != (pid,)
+
+
+def pid_of_this_session() -> tuple[int]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    return (pid,)
