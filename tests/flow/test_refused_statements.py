@@ -6,17 +6,22 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 from django.db import Error, OperationalError, connection, connections, transaction
 
+from jobs.services.edits import lock_graph
 from sentinel_project import clock, dbfaults
 from sentinel_project.beat import Scheduler as Beat
 from sentinel_project.celery import app as celery
+from tasks_app import schedulers
 from tasks_app.models import Scheduler
+from tests.builders import NOW
 from tests.engine import in_threads
+from tests.flow.races import ROUNDS, a_name
 
 pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("postgres")]
 
@@ -150,3 +155,41 @@ def pid_of_this_session() -> tuple[int]:
         cursor.execute("SELECT pg_backend_pid()")
         (pid,) = cursor.fetchone()
     return (pid,)
+
+
+# -- the lease of the periodic tasks ---------------------------------------------------------------
+
+
+def test_an_edit_under_way_does_not_hold_up_the_lease() -> None:
+    """D-39: edits are checked for cycles one at a time, for as long as each of them takes."""
+    name = a_name()
+    schedulers.beat(name, now=NOW)
+
+    with transaction.atomic():
+        lock_graph()
+        (has_lease,) = in_threads(partial(leased, name, NOW))
+
+    assert has_lease
+    schedulers.leave(name)
+
+
+def leased(name: str, now: datetime) -> bool:
+    with transaction.atomic():
+        execute("SET LOCAL lock_timeout = '1s'")
+        return schedulers.lease(name, now=now)
+
+
+def entered_and_leased(name: str) -> bool:
+    schedulers.beat(name, now=NOW)
+    return schedulers.lease(name, now=NOW)
+
+
+def test_of_beats_that_start_at_once_one_has_the_lease() -> None:
+    for _ in range(ROUNDS):
+        names = [a_name() for _ in range(4)]
+
+        won = in_threads(*(partial(entered_and_leased, name) for name in names))
+
+        assert sum(won) == 1
+        for name in names:
+            schedulers.leave(name)
