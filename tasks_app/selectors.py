@@ -111,8 +111,20 @@ def _after(cursor: str) -> Q:
     return Q(due_at__lt=due_at) | Q(due_at=due_at, pk__lt=int(found[2]))
 
 
+#: What an attempt ran may be megabytes, and is looked at only if it is asked for.
+_WHAT_RAN = ("content", "extra", "rendered")
+
+
 def attempts_of(task: Task) -> list[Attempt]:
-    return list(task.attempts.order_by("number"))
+    return list(task.attempts.order_by("number").defer(*_WHAT_RAN))
+
+
+def whole_attempt_of(task: Task, number: int) -> Attempt:
+    """Return the attempt with that number and what it ran; refused if there is none."""
+    attempt = task.attempts.filter(number=number).first()
+    if attempt is None:
+        raise NotFound(f"no attempt {number} of task {task.pk}")
+    return attempt
 
 
 def attempt_of(task: Task, number: int) -> Attempt | None:
@@ -139,7 +151,7 @@ def ends_carried_on(since: datetime) -> dict[Finder, int]:
 
 @prepared.select
 def _attempt(task_id: int, number: int) -> QuerySet[Attempt]:
-    return Attempt.objects.filter(task_id=task_id, number=number).defer("content", "extra")
+    return Attempt.objects.filter(task_id=task_id, number=number).defer(*_WHAT_RAN)
 
 
 def system_state() -> SystemState:

@@ -26,6 +26,8 @@ from tasks_app.serializers import (
     SetSystem,
     SetSystemParams,
     SystemSwitch,
+    TaskLook,
+    TaskLookParams,
     TaskRef,
     TaskRefParams,
     TaskRefs,
@@ -49,11 +51,13 @@ class TaskStatusView(Endpoint):
 class TaskView(Endpoint):
     """/api/task/query: everything about a task."""
 
-    params = TaskRefParams
+    params = TaskLookParams
 
-    def handle(self, call: Call, params: TaskRef) -> data.WholeTask:
+    def handle(self, call: Call, params: TaskLook) -> data.WholeTask:
         task = selectors.task_of(call.app, params.task_id)
-        return serializers.whole(task, selectors.attempts_of(task))
+        number = params.attempt_number
+        looked_at = None if number is None else selectors.whole_attempt_of(task, number)
+        return serializers.whole(task, selectors.attempts_of(task), looked_at)
 
 
 class TaskRelationView(Endpoint):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 
@@ -172,6 +174,11 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of task {self.task_id}"
+
+    @property
+    def what_ran(self) -> dict[str, Any]:
+        """Return content and extra as they ran; as they were written if it came to nothing."""
+        return self.rendered or {"content": self.content, "extra": self.extra}
 
 
 class TaskNote(models.Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from jobs.models import Job
 from logs_app import store
@@ -57,8 +58,10 @@ def page(job: Job, found: Page) -> data.TaskPage:
     }
 
 
-def whole(task: Task, attempts: Sequence[Attempt]) -> data.WholeTask:
-    """Return everything about a task, its attempts included."""
+def whole(
+    task: Task, attempts: Sequence[Attempt], looked_at: Attempt | None = None
+) -> data.WholeTask:
+    """Return everything about a task, its attempts included; of one of them also what it ran."""
     sizes = store.sizes([attempt.pk for attempt in attempts])
     return {
         "jobId": task.job_id,
@@ -76,14 +79,17 @@ def whole(task: Task, attempts: Sequence[Attempt]) -> data.WholeTask:
                 attempt,
                 log_size=sizes.get((attempt.pk, StreamKind.LOG), 0),
                 result_size=sizes.get((attempt.pk, StreamKind.RESULT), 0),
+                what_ran=None if looked_at is None or attempt != looked_at else looked_at.what_ran,
             )
             for attempt in attempts
         ],
     }
 
 
-def _attempt(attempt: Attempt, *, log_size: int, result_size: int) -> data.AttemptData:
-    return {
+def _attempt(
+    attempt: Attempt, *, log_size: int, result_size: int, what_ran: Mapping[str, Any] | None
+) -> data.AttemptData:
+    told: data.AttemptData = {
         "attemptId": attempt.number,
         "status": attempt.status,
         "worker": attempt.worker,
@@ -94,6 +100,9 @@ def _attempt(attempt: Attempt, *, log_size: int, result_size: int) -> data.Attem
         "logSize": log_size,
         "resultSize": result_size,
     }
+    if what_ran is not None:
+        told["content"], told["params"] = what_ran["content"], what_ran["extra"]
+    return told
 
 
 def answers(per_task: Iterable[TaskAnswer]) -> Reply[data.TaskResults]:

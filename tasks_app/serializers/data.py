@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from jobs.serializers.data import TaskStanding
 from sentinel_project.wire.schemas import Id, Millis
@@ -59,6 +59,8 @@ class AttemptData(TypedDict):
     reason: str | None
     logSize: Annotated[int, "bytes"]
     resultSize: Annotated[int, "bytes"]
+    content: NotRequired[str]
+    params: NotRequired[dict[str, Any]]
 
 
 class WholeTask(TaskBrief):

@@ -15,11 +15,14 @@ from sentinel_project.wire.fields import (
     FlagField,
     IdField,
     InstantField,
+    IntegerField,
     ListField,
     TextField,
 )
 from sentinel_project.wire.params import Params
 from tasks_app.rules.states import TaskStatus
+
+_MAX_NUMBER = 2**31 - 1
 
 
 class SystemSwitch(IntEnum):
@@ -40,6 +43,23 @@ class TaskRefParams(Params):
     builds = TaskRef
 
     taskId = IdField(source="task_id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskLook:
+    """A task; of the attempt with this number also what it ran."""
+
+    task_id: int
+    attempt_number: int | None = None
+
+
+class TaskLookParams(Params):
+    """``parameters`` of /api/task/query."""
+
+    builds = TaskLook
+
+    taskId = IdField(source="task_id")
+    attemptId = IntegerField(1, _MAX_NUMBER, source="attempt_number", required=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,7 +94,7 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
     "/api/job/grant/set": [{"jobId": "JOB", "appNames": ["billing"]}],
     "/api/job/grant/list": [{"jobId": "JOB"}],
     "/api/task/query/status": [{"taskId": "READY"}],
-    "/api/task/query": [{"taskId": "DONE"}],
+    "/api/task/query": [{"taskId": "DONE"}, {"taskId": "DONE", "attemptId": 1}],
     "/api/task/queryRelation": [
         {"taskId": "DONE", "relationType": 1},
         {"taskId": "DONE", "relationType": 2},

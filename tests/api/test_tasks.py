@@ -66,6 +66,30 @@ def test_a_task_tells_how_much_its_attempts_have_printed(caller: Caller) -> None
     assert (told["logSize"], told["resultSize"]) == (2, 0)
 
 
+def test_what_an_attempt_really_ran_is_told_when_it_is_asked_for(caller: Caller) -> None:
+    """D-59, D-86."""
+    task = make_task(TaskStatus.FAILED, job__app=caller.app, attempt_count=2)
+    task.attempts.update(content="echo $YTD()", extra={"a": "$YTD()"})
+    ran = {"content": "echo 20260304", "extra": {"a": "20260304"}}
+    task.attempts.filter(number=2).update(rendered=ran)
+
+    def told(**asked: int) -> list[tuple[str | None, dict[str, str] | None]]:
+        attempts = caller.post(TASK, taskId=task.pk, **asked).data["attempts"]
+        return [(each.get("content"), each.get("params")) for each in attempts]
+
+    assert told(attemptId=2) == [(None, None), ("echo 20260304", {"a": "20260304"})]
+    assert told(attemptId=1) == [("echo $YTD()", {"a": "$YTD()"}), (None, None)]
+    assert told() == [(None, None)] * 2
+
+
+def test_an_attempt_that_is_not_there_has_run_nothing(caller: Caller, other: Caller) -> None:
+    task = make_task(job__app=caller.app)
+
+    assert caller.post(TASK, taskId=task.pk, attemptId=1).msg == f"no attempt 1 of task {task.pk}"
+    assert "attemptId" in caller.post(TASK, taskId=task.pk, attemptId=0).msg
+    assert other.post(TASK, taskId=task.pk, attemptId=1).msg == f"no task {task.pk}"
+
+
 def test_kill_answers_for_each_task_and_does_what_it_can(caller: Caller, other: Caller) -> None:
     waiting = make_task(TaskStatus.WAITING, job__app=caller.app)
     done = make_task(TaskStatus.SUCCESS, job__app=caller.app)
