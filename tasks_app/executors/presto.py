@@ -6,9 +6,11 @@ answer names the address of the next page, and DELETE on that address cancels th
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -29,6 +31,7 @@ from tasks_app.rules.sqltext import Dialect, Piece
 
 _FAMILIES = {"presto": "X-Presto-", "trino": "X-Trino-"}
 _SECONDS = 30.0
+#: Servers cut pages at a megabyte or a few; a single row may be larger.
 _MAX_PAGE = 64 * 1024 * 1024
 #: A server that is busy is asked again, after a wait that doubles, for a bit over a minute.
 _BUSY = {429, 502, 503, 504}
@@ -74,6 +77,13 @@ def _opened(name: str, address: str) -> tuple[httpx.Client, str, dict[str, str]]
     return client, family, {name: value for name, value in session.items() if value}
 
 
+@dataclass(frozen=True, slots=True)
+class _Response:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class PrestoSession:
     """What the server keeps of a session is in headers, which it tells to set and to drop."""
 
@@ -110,11 +120,11 @@ class PrestoSession:
 
     def _asked(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
         response = self._sent(method, path, body)
-        if response.status_code != httpx.codes.OK:
-            text = f"the server answered {response.status_code}: {response.text[:1000].strip()}"
-            raise BackendError(text)
+        if response.status != httpx.codes.OK:
+            told = response.body[:1000].decode(errors="replace").strip()
+            raise BackendError(f"the server answered {response.status}: {told}")
         try:
-            page: dict[str, Any] = response.json()
+            page: dict[str, Any] = json.loads(response.body)
             self._next = _path(page.get("nextUri"))
         except (ValueError, AttributeError):
             raise BackendError("the server answered what is no page of this protocol") from None
@@ -125,21 +135,30 @@ class PrestoSession:
             raise BackendError(f"{error.get('errorName', 'error')}: {error.get('message')}")
         return page
 
-    def _sent(self, method: str, path: str, body: str | None) -> httpx.Response:
-        headers = self._headers()
-        content = None if body is None else body.encode()
+    def _sent(self, method: str, path: str, body: str | None) -> _Response:
         for wait in (*_WAITS, None):
             if self._cancelled.is_set():
                 raise BackendError("cancelled")
             try:
-                response = self._client.request(method, path, content=content, headers=headers)
+                response = self._received(method, path, body)
             except httpx.HTTPError as error:
                 raise BackendError(f"{type(error).__name__}: {error}") from None
-            if response.status_code not in _BUSY or wait is None:
+            if response.status not in _BUSY or wait is None:
                 return response
-            self._told.append(f"the server answered {response.status_code}, asking again")
+            self._told.append(f"the server answered {response.status}, asking again")
             self._cancelled.wait(wait)
         raise AssertionError("the last try returns")
+
+    def _received(self, method: str, path: str, body: str | None) -> _Response:
+        """Read an answer by pieces: a server that is broken must not take the worker's memory."""
+        content = None if body is None else body.encode()
+        with self._client.stream(method, path, content=content, headers=self._headers()) as sent:
+            received = bytearray()
+            for data in sent.iter_bytes():
+                received += data
+                if len(received) > _MAX_PAGE:
+                    raise BackendError(f"a page of the answer is longer than {_MAX_PAGE} bytes")
+        return _Response(sent.status_code, sent.headers, bytes(received))
 
     def _headers(self) -> dict[str, str]:
         named = dict(self._session)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tasks_app.executors import presto
 from tasks_app.executors.base import Ending, Outcome, StopReason
 from tests.flow.executions import Kept, Run, eventually, make_execution
 from tests.flow.presto_double import Double, serving
@@ -119,6 +120,21 @@ def test_a_busy_server_is_asked_again(server: Double) -> None:
 
     assert (outcome.ending, kept.result_bytes) == (Ending.SUCCESS, b"a\n1\n")
     assert kept.log_bytes.decode().count("answered 503, asking again") == 3
+
+
+def test_a_page_beyond_all_measure_is_not_read_and_its_statement_cancelled(
+    server: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presto, "_MAX_PAGE", 10_000)
+    query = "SELECT printf('%.*c', {}, 'x') AS a"
+
+    right, _ = run(query.format(9_000), server)
+    outcome, _ = run(query.format(10_000), server)
+
+    assert right.ending is Ending.SUCCESS
+    assert (outcome.reason, outcome.is_final) == ("BACKEND", False)
+    assert "a page of the answer is longer than 10000 bytes" in outcome.message
+    assert server.deleted == ["q2"]
 
 
 def test_no_server_is_told_and_may_be_tried_again(server: Double) -> None:
