@@ -219,6 +219,8 @@ SENTINEL_KEEP_OUTPUT = env.text("SENTINEL_KEEP_OUTPUT")
 # An uploaded file at most, and all those of an app together, in bytes.
 SENTINEL_ARTIFACT_MAX = env.number("SENTINEL_ARTIFACT_MAX", 64 * 1024 * 1024)
 SENTINEL_ARTIFACT_QUOTA = env.number("SENTINEL_ARTIFACT_QUOTA", 1024 * 1024 * 1024)
+# What a worker keeps of them as files, in bytes.
+SENTINEL_ARTIFACT_CACHE = env.number("SENTINEL_ARTIFACT_CACHE", 4 * 1024 * 1024 * 1024)
 SENTINEL_WORK_DIR = env.directory("SENTINEL_WORK_DIR", RUN_DIR / "work")
 SENTINEL_WORKER_GROUPS = [int(group) for group in env.words("SENTINEL_WORKER_GROUPS", ("1",))]
 # Who may read /metrics: addresses or networks, and whoever holds the token if there is one.

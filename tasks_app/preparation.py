@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -26,8 +27,8 @@ class Prepared:
     rendered: Rendered
 
 
-def prepare(attempt: Attempt) -> Prepared | Outcome:
-    """Find and fill in what the attempt needs.
+def prepare(attempt: Attempt, held: ExitStack) -> Prepared | Outcome:
+    """Find and fill in what the attempt needs; its files stay until ``held`` is closed.
 
     What is missing or not allowed ends it, with what to do about it and without a retry.
     """
@@ -40,7 +41,7 @@ def prepare(attempt: Attempt) -> Prepared | Outcome:
         return failed("TYPE_NOT_ALLOWED", refusal, is_final=True)
     try:
         rendered = rendering.render(work, _values(attempt))
-        return Prepared(_execution(attempt, work, rendered), rendered)
+        return Prepared(_execution(attempt, work, rendered, held), rendered)
     except InvalidParameters as error:
         is_about_params = all(problem.startswith("params") for problem in error.problems)
         reason = "BAD_PARAMS" if is_about_params else "BAD_CONTENT"
@@ -59,7 +60,7 @@ def _values(attempt: Attempt) -> Values:
     )
 
 
-def _execution(attempt: Attempt, work: Work, rendered: Rendered) -> Execution:
+def _execution(attempt: Attempt, work: Work, rendered: Rendered, held: ExitStack) -> Execution:
     task, job = attempt.task, attempt.task.job
     references = work.kind.referred(rendered.extra, {Refers.ARTIFACT})
     if work.kind.reads_artifact(work.content_type):
@@ -80,7 +81,9 @@ def _execution(attempt: Attempt, work: Work, rendered: Rendered) -> Execution:
         worker_group_id=work.group_id,
         limits=limits_of(parse(settings.SENTINEL_LIMITS), job.job_type, work.group_id),
         artifacts={
-            reference: artifact_files.file_of(lookup.artifact(reference, work.app))
+            reference: held.enter_context(
+                artifact_files.file_of(lookup.artifact(reference, work.app))
+            )
             for reference in references
         },
         credentials=_credentials(work, rendered),

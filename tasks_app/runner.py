@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import closing, nullcontext, suppress
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -110,15 +110,8 @@ def _execute(attempt: Attempt, charge: Charge) -> Outcome:
     """Run the content. An exception of ours becomes a failure that says so in the log."""
     task = attempt.task
     try:
-        prepared = prepare(attempt)
-        if isinstance(prepared, Outcome):
-            note(charge.writer, prepared.message)
-            return prepared
-        rendered = prepared.rendered
-        transitions.keep_rendered(attempt, rendered.content, rendered.extra)
-        execution = replace(prepared.execution, unattended=_lease().gives_up_after)
-        with charge.resting:
-            return _run(execution, charge.writer, charge.stop)
+        with ExitStack() as held:
+            return _prepared(attempt, charge, held)
     except (OperationalError, InterfaceError):
         logger.exception("attempt.not_prepared", extra={"task_id": task.pk})
         text = "The database was gone before anything was started."
@@ -128,6 +121,18 @@ def _execute(attempt: Attempt, charge: Charge) -> Outcome:
     except Exception as error:
         logger.exception("attempt.broken", extra={"task_id": task.pk, "attempt": attempt.number})
         return Outcome(Ending.FAILED, None, "BROKEN", f"the executor broke: {type(error).__name__}")
+
+
+def _prepared(attempt: Attempt, charge: Charge, held: ExitStack) -> Outcome:
+    prepared = prepare(attempt, held)
+    if isinstance(prepared, Outcome):
+        note(charge.writer, prepared.message)
+        return prepared
+    rendered = prepared.rendered
+    transitions.keep_rendered(attempt, rendered.content, rendered.extra)
+    execution = replace(prepared.execution, unattended=_lease().gives_up_after)
+    with charge.resting:
+        return _run(execution, charge.writer, charge.stop)
 
 
 def _run(execution: Execution, writer: store.Writer, stop: Stop) -> Outcome:

@@ -35,7 +35,8 @@ def test_a_file_of_many_pieces_is_kept_and_comes_back_the_same(db: None, jar: Pa
     artifact = Artifact.objects.get()
     assert printed.splitlines()[0] == f"artifact: {artifact.pk}"
     assert (artifact.name, artifact.app, artifact.pieces.count()) == ("a jar.jar", None, 3)
-    assert file_of(artifact).read_bytes() == jar.read_bytes()
+    with file_of(artifact) as path:
+        assert path.read_bytes() == jar.read_bytes()
     assert artifact.sha256 == hashlib.sha256(jar.read_bytes()).hexdigest()
 
 

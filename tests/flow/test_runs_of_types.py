@@ -216,10 +216,11 @@ def test_a_secret_that_nobody_registered_ends_the_run_before_it_starts() -> None
 
 def test_a_spoilt_file_of_an_artifact_is_written_anew() -> None:
     artifact = make_artifact(b"the bytes")
-    path = file_of(artifact)
-    path.write_bytes(b"other bytes")
+    with file_of(artifact) as path:
+        path.write_bytes(b"other bytes")
 
-    assert file_of(artifact).read_bytes() == b"the bytes"
+    with file_of(artifact) as path:
+        assert path.read_bytes() == b"the bytes"
     assert path.stat().st_mode & 0o077 == 0
 
 
