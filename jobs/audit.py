@@ -52,3 +52,9 @@ def record(  # noqa: PLR0913 - an entry has as many columns
     )
     prepared.insert(entry)
     return entry
+
+
+def author(subject: type[Model], subject_id: int, at: datetime) -> str:
+    """Return who changed a row at that very instant; empty: nobody who left an entry."""
+    rows = AuditEntry.objects.filter(object_type=subject._meta.model_name, object_id=subject_id)
+    return rows.filter(at=at).order_by("-pk").values_list("user", flat=True).first() or ""

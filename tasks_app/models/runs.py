@@ -11,6 +11,8 @@ from jobs.models import Job, ScheduleExpression, WorkerGroup
 from tasks_app.rules.states import FINAL, LIVE, AttemptStatus, TaskKind, TaskStatus
 
 _LIVE = sorted(status.value for status in LIVE)
+#: Who let a task go, in words; more is cut off.
+MAX_RELEASED_BY = 128
 _FINAL = sorted(status.value for status in FINAL)
 
 
@@ -71,7 +73,9 @@ class Task(models.Model):
     named_by = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
     #: In words, as they were then: the expression that opened it, and what let it go (D-74).
     opened_by = models.CharField(max_length=1024, blank=True, default="", db_default="")
-    released_by = models.CharField(max_length=128, blank=True, default="", db_default="")
+    released_by = models.CharField(
+        max_length=MAX_RELEASED_BY, blank=True, default="", db_default=""
+    )
     #: Parameters of a run-now that stand in for the job's own.
     extra = models.JSONField(null=True)
 

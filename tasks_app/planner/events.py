@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from django.db import OperationalError, transaction
 from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 
+from jobs import audit
 from jobs.expected import Expectations
 from jobs.models import DependencyEntry, Job, ScheduleExpression
 from sentinel_project import prepared
@@ -141,5 +142,12 @@ def _look_at(job_ids: list[int], event: Event, now: datetime) -> None:
             naming.name_runs(facts, ended, expectations, now=now)
         if job_id == event.job_id and facts.delays:
             delays.restart(facts)
-    by = f"a change of job {event.job_id}"
+    by = "" if ended else _change(event)
     release_waiting(job_ids, expectations, now=now, ended=ended, by=by)
+
+
+def _change(event: Event) -> str:
+    """Return what the job's event was left for: an edit and its event have the same instant."""
+    user = audit.author(Job, event.job_id, event.created_at)
+    author = f" by {user}" if user else ""
+    return f"a change of job {event.job_id}{author}"

@@ -10,7 +10,7 @@ from django.db.models import F, QuerySet
 
 from jobs.models import Job
 from sentinel_project import prepared
-from tasks_app.models import Event, Task, TaskNote
+from tasks_app.models import MAX_RELEASED_BY, Event, Task, TaskNote
 from tasks_app.rules.states import FINAL, UNSTARTED, Reason, TaskStatus
 from tasks_app.transitions import moves
 from tasks_app.transitions.values import Opening
@@ -69,7 +69,8 @@ def _task(o: Opening, now: datetime) -> Task:
 def release(task: Task, *, by: str = "", now: datetime) -> bool:
     """WAITING to READY: nothing is missing any more, and ``by`` says what changed that."""
     stamps: dict[str, Any] = {"reason": "", "reason_text": "", "released_at": now, "ready_at": now}
-    moved = moves.move(task.pk, {TaskStatus.WAITING}, TaskStatus.READY, released_by=by, **stamps)
+    stamps["released_by"] = by[:MAX_RELEASED_BY]
+    moved = moves.move(task.pk, {TaskStatus.WAITING}, TaskStatus.READY, **stamps)
     if moved:
         moves.announce(task, TaskStatus.READY, now)
     return moved

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db.models import F
 from django.db.models.functions import Coalesce
 
-from tasks_app.models import Attempt, Task, TaskNote
+from tasks_app.models import MAX_RELEASED_BY, Attempt, Task, TaskNote
 from tasks_app.rules.states import ALLOWED, UNSTARTED, AttemptStatus, Reason, TaskStatus
 from tasks_app.transitions import moves
 from tasks_app.transitions.values import Ending
@@ -54,7 +54,9 @@ def retry(task: Task, *, user: str, now: datetime) -> bool:
         TaskStatus.READY,
         ready_at=now,
         released_at=row.released_at or now,
-        released_by=row.released_by if row.released_at else f"the retry by {user}"[:128],
+        released_by=row.released_by
+        if row.released_at
+        else f"the retry by {user}"[:MAX_RELEASED_BY],
         ended_at=None,
         expires_at=None,
         is_asked=True,

@@ -268,7 +268,7 @@ def test_the_timeline_says_what_let_a_run_go(caller: Caller) -> None:
     planner.process_events(by=Finder.BEAT, now=slot_in(2, 4))
 
     assert f"by the end of task {done.pk} of job {upstream.pk}" in texts(caller, run)
-    assert f"by a change of job {job.pk}" in texts(caller, other)
+    assert f"by a change of job {job.pk} by {caller.user}" in texts(caller, other)
 
 
 def test_the_timeline_names_the_expression_as_it_was(caller: Caller) -> None:
