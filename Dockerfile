@@ -21,4 +21,5 @@ ENV PATH=/opt/venv/bin:$PATH \
 USER sentinel
 ENTRYPOINT ["tini", "--"]
 CMD ["gunicorn", "sentinel_project.wsgi:application", "--bind", "0.0.0.0:8000", \
-     "--worker-class", "gthread", "--workers", "2", "--threads", "16", "--no-control-socket"]
+     "--worker-class", "sentinel_project.serving.worker.Worker", \
+     "--workers", "2", "--threads", "16", "--no-control-socket"]

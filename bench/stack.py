@@ -35,6 +35,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from sentinel_project import broker, clock, env
+from sentinel_project.serving import command
 from sentinel_project.supervisor import Part, Supervisor
 from sentinel_project.wire import token
 from tests.brokers import clear_rabbitmq
@@ -262,12 +263,7 @@ _QUIET = ("-P", "prefork", "--without-gossip", "--without-mingle")
 
 
 def web_command(url: str) -> list[str]:
-    return [
-        *(sys.executable, "-m", "gunicorn", "sentinel_project.wsgi:application"),
-        *("--bind", url.removeprefix("http://"), "--no-control-socket"),
-        *("--worker-class", "gthread", "--workers", "2", "--threads", "8"),
-        *("--graceful-timeout", "3"),
-    ]
+    return command.web_command(url.removeprefix("http://"), "--graceful-timeout", "3", threads=8)
 
 
 def _is_session(process: psutil.Process) -> bool:

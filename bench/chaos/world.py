@@ -21,6 +21,7 @@ from kombu import Connection
 
 from chaos import place
 from sentinel_project import broker, clock, env, supervisor
+from sentinel_project.serving.command import web_command
 from sentinel_project.supervisor import Part, Supervisor
 
 _CELERY = (sys.executable, "-m", "celery", "-q", "-A", "sentinel_project.celery")
@@ -215,12 +216,8 @@ def _broker_command() -> list[str]:
 
 
 def _web_command() -> list[str]:
-    return [
-        *(sys.executable, "-m", "gunicorn", "sentinel_project.wsgi:application"),
-        *("--bind", f"{place.HOST}:{place.WEB_PORT}", "--no-control-socket"),
-        *("--worker-class", "gthread", "--workers", "1", "--threads", "8"),
-        *("--graceful-timeout", "3"),
-    ]
+    address = f"{place.HOST}:{place.WEB_PORT}"
+    return web_command(address, "--graceful-timeout", "3", workers=1, threads=8)
 
 
 def _worker_command(name: str, pool: str) -> list[str]:

@@ -12,6 +12,7 @@ from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from django.utils.http import parse_header_parameters
+from gunicorn.http.errors import ParseException
 from rest_framework.exceptions import UnsupportedMediaType
 
 from sentinel_project.errors import InvalidParameters
@@ -70,12 +71,16 @@ def _wrong_type(content_type: str) -> str:
 
 def _body_of(request: HttpRequest) -> bytes:
     stream = _stream_of(request)
-    raw = stream.read(MAX_BODY + 1)
-    if len(raw) <= MAX_BODY:
-        return raw
-    drained = 0
-    while drained < _DRAIN and (piece := stream.read(_PIECE)):
-        drained += len(piece)
+    try:
+        raw = stream.read(MAX_BODY + 1)
+        if len(raw) <= MAX_BODY:
+            return raw
+        drained = 0
+        while drained < _DRAIN and (piece := stream.read(_PIECE)):
+            drained += len(piece)
+    except (OSError, ParseException):
+        # Chunks are taken apart while they are read, so this is where broken ones show.
+        raise InvalidParameters("the body could not be read to its end") from None
     raise BodyTooLarge(f"the body has more than the {MAX_BODY} bytes accepted")
 
 

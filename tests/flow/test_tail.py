@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from logs_app.models import StreamKind
 from logs_app.store import Slice
 from logs_app.tail import Places, Tail
 from sentinel_project.errors import Refused
+from sentinel_project.serving.command import web_command
 from tasks_app.models import Attempt
 from tests.builders import KEY, NOW, make_app, make_attempt, make_output, make_task
 from tests.caller import Caller, sign
@@ -278,12 +278,9 @@ def web(committed_db: None, tmp_path: Path) -> Iterator[Web]:
 def serving(log: Path) -> Iterator[str]:
     """Serve the database of this test with gunicorn, as the documents say."""
     url = f"http://127.0.0.1:{free_port()}"
-    command = [
-        *(sys.executable, "-m", "gunicorn", "sentinel_project.wsgi:application"),
-        *("--bind", url.removeprefix("http://"), "--no-control-socket", "--workers", "1"),
-        *("--worker-class", "gthread", "--threads", "6", "--graceful-timeout", "1"),
-        *("--access-logfile", "-", "--access-logformat", '%(h)s "%(m)s %(U)s" %(s)s %(M)s ms'),
-    ]
+    words = ("--graceful-timeout", "1", "--access-logfile", "-")
+    form = ("--access-logformat", '%(h)s "%(m)s %(U)s" %(s)s %(M)s ms')
+    command = web_command(url.removeprefix("http://"), *words, *form, workers=1, threads=6)
     env = os.environ | {
         "DJANGO_SETTINGS_MODULE": "sentinel_project.settings",
         "SENTINEL_DATABASE_URL": database_url(),

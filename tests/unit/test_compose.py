@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from sentinel_project.serving.command import WORKER_CLASS
+
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = ("SENTINEL_SECRET_KEY", "POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "FLOWER_PASSWORD")
 
@@ -52,6 +54,14 @@ def test_the_image_does_not_run_as_root() -> None:
 
     assert "USER sentinel" in lines
     assert any("--require-hashes" in line for line in lines)
+
+
+def test_the_web_process_is_started_with_our_worker_everywhere() -> None:
+    """gunicorn's own threaded worker lets a few slow clients keep everybody out."""
+    started = [ROOT / "Dockerfile", ROOT / "docs" / "operations.md"]
+
+    assert [path.name for path in started if WORKER_CLASS not in path.read_text()] == []
+    assert [path.name for path in started if "gthread" in path.read_text()] == []
 
 
 def compose() -> list[str] | None:

@@ -19,6 +19,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 
 from sentinel_project import broker, clock, demo, env
+from sentinel_project.serving.command import web_command
 from sentinel_project.supervisor import Lock, NotStarted, Part, Supervisor
 from tasks_app import schedulers, workers
 
@@ -128,12 +129,7 @@ class Command(BaseCommand):
     def _web(self) -> Part:
         return Part(
             name="web",
-            argv=[
-                *(sys.executable, "-m", "gunicorn", "sentinel_project.wsgi:application"),
-                *("--bind", f"{_HOST}:{self.web_port}", "--no-control-socket"),
-                *("--worker-class", "gthread", "--workers", "2", "--threads", "16"),
-                *("--graceful-timeout", "3"),
-            ],
+            argv=web_command(f"{_HOST}:{self.web_port}", "--graceful-timeout", "3"),
             stage=_FRONT,
         )
 
