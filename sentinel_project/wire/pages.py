@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from functools import cache
 
 from django.http import HttpResponse
@@ -16,6 +17,7 @@ from sentinel_project.wire import openapi
 from sentinel_project.wire.view import AlwaysJson
 
 _TYPE = "application/json"
+_MAKING = threading.Lock()
 
 
 class SchemaView(APIView):
@@ -26,7 +28,10 @@ class SchemaView(APIView):
     schema = None
 
     def get(self, request: Request) -> HttpResponse:
-        return HttpResponse(_document(), content_type=_TYPE)
+        # Two threads that make it at once disturb each other in the generator's registry.
+        with _MAKING:
+            document = _document()
+        return HttpResponse(document, content_type=_TYPE)
 
 
 class DocsView(SpectacularSwaggerView):
