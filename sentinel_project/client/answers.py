@@ -135,6 +135,23 @@ class Preview(TypedDict):
     warnings: list[str]
 
 
+class AppBrief(TypedDict):
+    """What an app is and may do; never its key."""
+
+    appId: int
+    appName: str
+    appType: str
+    status: int
+    owner: str
+    tokenForms: str
+    maxConcurrency: int
+    maxPriority: int
+    workerGroupIds: list[int]
+    jobTypes: dict[str, list[int]]
+    hasOldKey: bool
+    createTime: int
+
+
 class Explanation(TypedDict):
     """The gates of a run in order; ``at`` None: as it is now."""
 

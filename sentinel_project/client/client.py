@@ -86,6 +86,10 @@ class Client:
         asked = {"jobIds": list(job_ids), "status": int(status)}
         return cast(list[answers.JobOutcome], self._each("job/status/set", asked))
 
+    def apps(self, **filters: Any) -> Iterator[answers.AppBrief]:
+        """Yield the apps that meet every filter, the newest first; for ADMIN apps."""
+        yield from self._pages("app/list", "apps", filters)
+
     # Runs
 
     def run(self, job_id: int, **changes: Any) -> int:

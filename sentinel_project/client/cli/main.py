@@ -10,7 +10,16 @@ from typing import Annotated
 import typer
 
 from sentinel_project.client import ClientError, GaveUp, Refusal, ServerBroken
-from sentinel_project.client.cli import contexts, definitions, documents, jobs, runs, system, tasks
+from sentinel_project.client.cli import (
+    apps,
+    contexts,
+    definitions,
+    documents,
+    jobs,
+    runs,
+    system,
+    tasks,
+)
 from sentinel_project.client.cli.desk import Desk
 from sentinel_project.client.cli.exits import ExitCode
 from sentinel_project.client.cli.output import plain
@@ -24,7 +33,7 @@ program = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (definitions, jobs, runs, tasks, documents, system):
+for part in (definitions, jobs, runs, tasks, documents, apps, system):
     part.add_to(program)
 program.add_typer(contexts.group, name="context")
 
