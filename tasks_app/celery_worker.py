@@ -14,7 +14,7 @@ from celery import bootsteps
 from celery.signals import celeryd_init, task_postrun, task_prerun, worker_process_init
 from celery.worker import state
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import connection
 
 from sentinel_project import clock
 from sentinel_project.celery import app, queue_for
@@ -136,17 +136,19 @@ class Presence(bootsteps.StartStopStep):
         self._say(registration, is_leaving=True)
 
     def _say(self, registration: workers.Registration, *, is_leaving: bool) -> None:
-        """Tell the database, on a connection that no fork can meet and no outage can spoil."""
+        """Tell the database, on a connection that no fork can meet and no outage can spoil.
+
+        Whatever goes wrong, the next beat comes: a worker that is not heard of is not rung.
+        """
         try:
-            if is_leaving:
-                workers.stop(registration, now=clock.now())
-            elif not workers.beat(registration, now=clock.now()):
-                workers.register(registration, now=clock.now())
-            reports.report_left(settings.SENTINEL_WORK_DIR, now=clock.now())
-        except DatabaseError:
-            logger.warning("worker.beat_failed", exc_info=True)
-        finally:
-            connection.close()
+            with contextlib.closing(connection):
+                if is_leaving:
+                    workers.stop(registration, now=clock.now())
+                elif not workers.beat(registration, now=clock.now()):
+                    workers.register(registration, now=clock.now())
+                reports.report_left(settings.SENTINEL_WORK_DIR, now=clock.now())
+        except Exception:
+            logger.exception("worker.beat_failed")
 
 
 def _sweep() -> None:
@@ -154,7 +156,7 @@ def _sweep() -> None:
     try:
         workspace.sweep_orphans(settings.SENTINEL_WORK_DIR)
         workspace.sweep_workspaces(settings.SENTINEL_WORK_DIR)
-    except OSError:
+    except Exception:  # a worker that could not sweep serves all the same
         logger.exception("worker.sweep_failed")
 
 

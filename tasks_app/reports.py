@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.db import IntegrityError
+from django.db import InterfaceError, OperationalError
 
 from tasks_app import transitions
 from tasks_app.models import Attempt
@@ -70,32 +70,41 @@ def write_ahead(root: Path, attempt: Attempt, ending: transitions.Ending) -> Ahe
 def report_left(root: Path, *, now: datetime) -> int:
     """Report what processes that died below ``root`` could not; return how many were taken.
 
-    A database error is raised, and the files stay for the next time.
+    A database that does not answer is raised, and the files stay for the next time. Whatever else
+    is wrong with a file holds up no other.
     """
     return sum(_report(path, now) for path in sorted((root / _FOLDER).glob("*.json")))
 
 
 def _report(path: Path, now: datetime) -> bool:
-    with _unused(path) as text:
-        if text is None:
-            return False
-        try:
-            taken = _settle(text, now)
-        except IntegrityError:
-            logger.exception("report.refused", extra={"path": path.name})
-            taken = False  # the rescuer will take the attempt back
-        path.unlink(missing_ok=True)
-        return taken
+    try:
+        with _unused(path) as text:
+            return text is not None and _is_taken(path, text, now)
+    except OSError:
+        logger.exception("report.not_read", extra={"path": path.name})
+        return False
+
+
+def _is_taken(path: Path, text: str, now: datetime) -> bool:
+    """Report one end and remove its file; one that is refused for good is set aside and kept."""
+    try:
+        taken = _settle(text, now)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        # It would be refused again. The rescuer will take the attempt back.
+        aside = path.with_suffix(".refused")
+        logger.exception("report.refused", extra={"path": aside.name})
+        path.replace(aside)
+        return False
+    path.unlink(missing_ok=True)
+    return taken
 
 
 def _settle(text: str, now: datetime) -> bool:
     """Report one end, if its attempt is still the one it speaks of and is live."""
-    try:
-        words: dict[str, Any] = json.loads(text)
-        identity, ending = words["attempt"], _ending(words["ending"])
-    except (ValueError, TypeError, KeyError):
-        logger.warning("report.unreadable", extra={"size": len(text)})
-        return False
+    words: dict[str, Any] = json.loads(text)
+    identity, ending = words["attempt"], _ending(words["ending"])
     attempt = Attempt.objects.filter(**identity, status__in=_LIVE).select_related("task").first()
     if attempt is None:
         return False
@@ -132,7 +141,7 @@ def _document(attempt: Attempt, ending: transitions.Ending) -> dict[str, Any]:
 def _unused(path: Path) -> Iterator[str | None]:
     """Yield the text of a file that no living process is about to report; None: it is in use."""
     try:
-        file = path.open("r+")
+        file = path.open("r+", errors="replace")
     except FileNotFoundError:
         yield None
         return

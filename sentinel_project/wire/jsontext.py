@@ -55,7 +55,7 @@ def problems_by_name(value: Mapping[str, object]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     left = _MAX_PROBLEMS
     for name, item in value.items():
-        walk = chain(_bad_keys("", {name: None}), _walk(item, _printable(name[:_SHOWN]), depth=2))
+        walk = chain(_bad_keys("", {name: None}), _walk(item, printable(name[:_SHOWN]), depth=2))
         if problems := list(islice(walk, left)):
             found[name] = problems
             left -= len(problems)
@@ -74,7 +74,12 @@ def canonical(value: object) -> str:
 def shown(value: object) -> str:
     """Return ``value`` as a message may quote it: short, and printable whatever it holds."""
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return _printable(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+    return printable(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with what no database column can hold spelled out."""
+    return _UNSTORABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _walk(value: object, name: str, depth: int = 1) -> Iterator[str]:
@@ -99,14 +104,14 @@ def _children(path: str, item: dict[str, object] | list[object]) -> Iterator[tup
         yield from ((f"{path}[{index}]", child) for index, child in enumerate(item))
         return
     for key, child in item.items():
-        short = _printable(key[:_SHOWN])
+        short = printable(key[:_SHOWN])
         yield (f"{path}.{short}" if path else short), child
 
 
 def _bad_keys(path: str, item: dict[str, object] | list[object]) -> Iterator[str]:
     for key in item if isinstance(item, dict) else ():
         if why := _unstorable(key):
-            yield f"the name {_printable(key[:_SHOWN])} in {path or 'the object'} {why}"
+            yield f"the name {printable(key[:_SHOWN])} in {path or 'the object'} {why}"
 
 
 def _unstorable(text: str) -> str:
@@ -116,10 +121,6 @@ def _unstorable(text: str) -> str:
         return ""
     what = "a NUL character" if found[0] == "\x00" else "half of a surrogate pair"
     return f"holds {what} at character {found.start()}, which is not accepted"
-
-
-def _printable(text: str) -> str:
-    return _UNSTORABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _too_deep(path: str) -> str:

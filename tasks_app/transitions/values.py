@@ -7,7 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from jobs.models import Job
+from sentinel_project.wire import jsontext
 from tasks_app.rules.states import AttemptStatus, TaskKind, TaskStatus
+
+#: As long as its column; and more text than anybody reads.
+_REASON_MAX, _TEXT_MAX = 32, 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,8 @@ class Opening:
 class Ending:
     """How an attempt ended: what ``settle`` and ``rescue`` write on it.
 
-    ``is_final``: a failure that no retry could mend, so none is spent on it.
+    ``is_final``: a failure that no retry could mend, so none is spent on it. What it says can be
+    stored: an executor may hand on what a stranger answered, and no end is lost over a character.
     """
 
     status: AttemptStatus
@@ -43,3 +48,7 @@ class Ending:
     reason: str = ""
     text: str = ""
     is_final: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", jsontext.printable(self.reason)[:_REASON_MAX])
+        object.__setattr__(self, "text", jsontext.printable(self.text)[:_TEXT_MAX])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from django.db import OperationalError, connection
 
 from logs_app.models import Stream
 from sentinel_project import clock
@@ -110,10 +112,40 @@ def test_an_end_that_is_just_being_reported_is_left_alone(db: None, tmp_path: Pa
 def test_a_file_that_cannot_be_read_costs_only_itself(db: None, tmp_path: Path) -> None:
     attempt = make_attempt()
     leave(tmp_path, attempt)
-    (tmp_path / "ended" / "0.json").write_text('{"attempt":')
+    (tmp_path / "ended" / "0.json").write_bytes(b'{"attempt":\xff')
 
     assert reports.report_left(tmp_path, now=clock.now()) == 1
-    assert kept(tmp_path) == []
+    assert kept(tmp_path) == ["0.refused"]
+
+
+def test_an_end_that_the_database_refuses_is_set_aside_and_not_tried_again(
+    committed_db: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused, fine = make_attempt(), make_attempt()
+    leave(tmp_path, refused, replace(DONE, exit_code=2**70))
+    leave(tmp_path, fine)
+
+    assert reports.report_left(tmp_path, now=clock.now()) == 1
+    assert reports.report_left(tmp_path, now=clock.now()) == 0
+
+    refused.refresh_from_db()
+    assert refused.status == AttemptStatus.RUNNING, "the rescuer's by now"
+    assert kept(tmp_path) == [f"{refused.pk}.refused"]
+    assert [record.msg for record in caplog.records if record.levelname == "ERROR"] == [
+        "report.refused"
+    ]
+
+
+def test_an_end_waits_for_a_database_that_does_not_answer(db: None, tmp_path: Path) -> None:
+    def fail(*_: object) -> object:
+        raise OperationalError
+
+    leave(tmp_path, make_attempt())
+
+    with connection.execute_wrapper(fail), pytest.raises(OperationalError):
+        reports.report_left(tmp_path, now=clock.now())
+
+    assert reports.report_left(tmp_path, now=clock.now()) == 1
 
 
 def test_a_root_without_ends_is_no_trouble(tmp_path: Path, db: None) -> None:
@@ -148,8 +180,6 @@ def test_a_worker_that_dies_while_it_reports_does_not_lose_the_end(
     committed_db: None, tmp_path: Path, is_ahead: bool
 ) -> None:
     """X-7. A worker that kept the end only after the report would lose it here."""
-    from django.db import connection
-
     from tests.builders import make_task
 
     task = make_task(ready_at=clock.now())
