@@ -54,6 +54,11 @@ def held(*statements: str) -> Iterator[None]:
         holder.join()
 
 
+def connect_anew() -> None:
+    connection.close()
+    connection.ensure_connection()
+
+
 def cancelled() -> None:
     execute("SET LOCAL statement_timeout = '10ms'", "SELECT pg_sleep(10)")
 
@@ -74,7 +79,7 @@ def mistaken() -> None:
 def error_of(work: Callable[[], None]) -> Error:
     with pytest.raises(Error) as raised, transaction.atomic():
         work()
-    connection.close()
+    connect_anew()
     return raised.value
 
 
@@ -119,7 +124,7 @@ def beat() -> Iterator[Beat]:
     execute("SET lock_timeout = '50ms'")
     yield made
     made.close()
-    connection.close()
+    connect_anew()
 
 
 def test_a_planner_that_waits_for_a_lock_in_vain_keeps_nothing_else_from_running(
