@@ -88,8 +88,10 @@ class Expectations(Slots):
             name: datetime | None = instant
         else:
             name = self._latest_named(facts, naming, instant)
-        is_kept = name is not None and (not self._bounded or facts.job.is_active_at(name))
-        return name if is_kept else None
+        return name if name is not None and self._is_owed(facts.job, name) else None
+
+    def _is_owed(self, job: Job, name: datetime) -> bool:
+        return not self._bounded or (job.is_active_at(name) and not job.has_left(name))
 
     def first_due(self, job_id: int) -> datetime:
         """Return the instant before which a job has neither task nor expected run."""

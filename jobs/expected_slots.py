@@ -83,7 +83,7 @@ class Slots:
         span = half_open(span)
         if not self._bounded:
             return span
-        start = max(span.start, floor, job.active_from or floor)
+        start = max(span.start, floor, job.active_from or floor, job.history_from or floor)
         end = min(span.end, job.active_until or span.end)
         return Window(start, max(start, end))
 

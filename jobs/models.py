@@ -163,6 +163,8 @@ class Job(models.Model):
     floor_at = models.DateTimeField()
     #: When a PAUSED job was paused; what was done since names its runs at the resume (D-36).
     paused_at = models.DateTimeField(null=True, blank=True)
+    #: What was due before it has left by retention: nothing is owed, named or filled there (X-33).
+    history_from = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         constraints = [
@@ -201,6 +203,10 @@ class Job(models.Model):
         """Tell whether ``due_at`` lies in the active window (D-22)."""
         after_start = self.active_from is None or due_at >= self.active_from
         return after_start and (self.active_until is None or due_at < self.active_until)
+
+    def has_left(self, due_at: datetime) -> bool:
+        """Tell whether ``due_at`` lies before the history that retention has kept (X-33)."""
+        return self.history_from is not None and due_at < self.history_from
 
     def status_at(self, now: datetime) -> JobStatus:
         """Return the status as everyone reads it: EXPIRED once the window is over (D-1)."""

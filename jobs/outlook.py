@@ -54,7 +54,9 @@ def _end_of(expectations: Expectations, facts: Facts, span: Window, most: int) -
     ends = [span.end]
     for source in sources.values():
         for series in source.series:
-            start = max(span.start, series.floor_at, source.job.active_from or span.start)
+            job = source.job
+            start = max(span.start, series.floor_at, job.active_from or span.start)
+            start = max(start, job.history_from or start)
             slots = series.schedule.between(start, max(start, span.end))
             ends += islice(slots, most + 1, most + 2)
     return min(ends)

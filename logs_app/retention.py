@@ -1,4 +1,4 @@
-"""What of the log store may leave when it is old; the streams themselves stay (X-33)."""
+"""What of the log store may leave when it is old (X-33)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,14 @@ def size_of(attempt_ids: Collection[int] | QuerySet[Any, int]) -> int:
     """Return how many bytes the attempts' streams hold together."""
     total = Stream.objects.filter(attempt_id__in=attempt_ids).aggregate(total=Sum("size"))["total"]
     return int(total or 0)
+
+
+@transaction.atomic
+def remove(attempt_ids: Collection[int]) -> None:
+    """Delete all that attempts printed, and their streams: the attempts themselves leave."""
+    streams = Stream.objects.filter(attempt_id__in=attempt_ids)
+    Chunk.objects.filter(stream__in=streams).delete()
+    streams.delete()
 
 
 @transaction.atomic

@@ -49,11 +49,12 @@ def _limits() -> Iterator[checks.CheckMessage]:
 
 
 def _retention() -> Iterator[checks.CheckMessage]:
-    try:
-        retention.parse(settings.SENTINEL_KEEP_OUTPUT)
-    except ValueError as error:
-        hint = 'Write it like {"*": 90, "billing": 30, "billing/nightly report": 365}.'
-        yield checks.Error(f"SENTINEL_KEEP_OUTPUT {error}", hint=hint, id="sentinel.E009")
+    for name in ("SENTINEL_KEEP_OUTPUT", "SENTINEL_KEEP_TASKS"):
+        try:
+            retention.parse(getattr(settings, name))
+        except ValueError as error:
+            hint = 'Write it like {"*": 90, "billing": 30, "billing/nightly report": 365}.'
+            yield checks.Error(f"{name} {error}", hint=hint, id="sentinel.E009")
 
 
 def _places() -> Iterator[checks.CheckMessage]:

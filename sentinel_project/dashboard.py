@@ -25,6 +25,7 @@ _SIDEBAR = (
     ("", "Scripts", "description", "jobs.script"),
     ("", "Artifacts", "deployed_code", "jobs.artifact"),
     ("Ledger", "Gaps", "event_busy", "tasks_app.gap"),
+    ("Ledger", "Daily sums", "calendar_month", "tasks_app.dailysum"),
     ("Ledger", "Events", "bolt", "tasks_app.event"),
     ("Told", "Alarms", "notifications", "tasks_app.alarm"),
     ("Told", "Deliveries", "outgoing_mail", "tasks_app.delivery"),

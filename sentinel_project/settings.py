@@ -214,8 +214,10 @@ SENTINEL_MAIL_FROM = env.text("SENTINEL_MAIL_FROM", "sentinel@localhost")
 SENTINEL_STREAM_CAP = env.number("SENTINEL_STREAM_CAP", 64 * 1024 * 1024)
 # What runs may use, by job type and group, as tasks_app.rules.limits reads it.
 SENTINEL_LIMITS = env.text("SENTINEL_LIMITS")
-# For how many days output is kept, as tasks_app.rules.retention reads it; unset: for ever.
+# For how many days output, and ended runs, are kept, as tasks_app.rules.retention reads it; unset:
+# for ever.
 SENTINEL_KEEP_OUTPUT = env.text("SENTINEL_KEEP_OUTPUT")
+SENTINEL_KEEP_TASKS = env.text("SENTINEL_KEEP_TASKS")
 # An uploaded file at most, and all those of an app together, in bytes.
 SENTINEL_ARTIFACT_MAX = env.number("SENTINEL_ARTIFACT_MAX", 64 * 1024 * 1024)
 SENTINEL_ARTIFACT_QUOTA = env.number("SENTINEL_ARTIFACT_QUOTA", 1024 * 1024 * 1024)

@@ -1,6 +1,6 @@
 """Housekeeping: rows that have done their work leave, in batches, so that hot tables stay small.
 
-What old runs printed leaves by SENTINEL_KEEP_OUTPUT; tasks and attempts are never touched.
+What old runs printed leaves by SENTINEL_KEEP_OUTPUT, and runs themselves by SENTINEL_KEEP_TASKS.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from django.db.models import Model, QuerySet
 
 from jobs.models import Artifact, RequestRecord
-from tasks_app import retention
 from tasks_app.models import Delivery, Event, Worker
+from tasks_app.retention import output, tasks
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ _UNFINISHED_AFTER = timedelta(days=1)
 _WORKERS_AFTER = timedelta(days=7)
 #: Who was told what is of use to whoever asks why nobody came.
 _DELIVERIES_AFTER = timedelta(days=30)
+#: Runs that leave in one sweep: years of them must not keep the next one waiting.
+_MOST_TASKS = 20_000
 
 
 def sweep(*, now: datetime) -> int:
@@ -41,7 +43,8 @@ def sweep(*, now: datetime) -> int:
         + _delete(Delivery.objects.filter(ended_at__lt=now - _DELIVERIES_AFTER))
         + _delete(Worker.objects.filter(beat_at__lt=now - _WORKERS_AFTER))
     )
-    retention.delete(now=now)
+    output.delete(now=now)
+    tasks.delete(now=now, most=_MOST_TASKS)
     logger.info("housekeeping.swept", extra={"rows": gone})
     return gone
 

@@ -22,7 +22,8 @@ def lack(
     name = f"job {job.pk}" if is_closed else f"job {job.pk} ({job.name})"
     if not runs:
         start, end = (f"{t.astimezone(zone):%Y-%m-%d %H:%M:%S}" for t in (span.start, span.end))
-        return Reason.NO_EXPECTED_RUN, f"{name} has no run expected in [{start}, {end})"
+        left = "; what was due there was removed by retention" if job.has_left(span.start) else ""
+        return Reason.NO_EXPECTED_RUN, f"{name} has no run expected in [{start}, {end}){left}"
     run = runs[-1] if strategy is CommonStrategy.LASTONE else _first_undone(runs)
     subject = f"the run of {name} due {run.due_at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
     if is_closed:

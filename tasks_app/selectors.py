@@ -72,6 +72,8 @@ def only_task_of(job: Job) -> Task:
     if not job.is_one_off:
         raise Refused(f"job {job.pk} is not a one-off; ask /api/job/query/taskIds for its tasks")
     task = job.tasks.filter(kind=TaskKind.TEMP.value).first()
+    if task is None and job.history_from is not None:
+        raise Refused(f"the task of job {job.pk} was removed by retention")
     if task is None:
         raise Refused(f"job {job.pk} has no task yet")
     return task

@@ -11,9 +11,10 @@ from jobs.models import Job
 from jobs.rules.enums import GapReason
 from jobs.rules.windows import Window
 from tasks_app.gates import Gate, blocked
-from tasks_app.models import Gap, SkipMark
-from tasks_app.rules.states import Reason
+from tasks_app.models import DailySum, Gap, SkipMark
+from tasks_app.rules.states import Reason, TaskKind
 
+_OWED = [TaskKind.SCHEDULE.value, TaskKind.TEMP.value]
 _GAPS = {
     GapReason.SKIPPED: "missed, and the misfirePolicy leaves it out",
     GapReason.EDITED: "an edit of the schedule would have run this cycle twice",
@@ -34,16 +35,39 @@ def slot_gate(job: Job, due_at: datetime, expectations: Expectations, *, now: da
     """Tell whether the run is owed at all, and name the gap it lay in by ``now`` if it is not."""
     gaps = Gap.objects.filter(job=job, from_at__lte=due_at, to_at__gte=due_at, created_at__lte=now)
     gap = gaps.first()
+    has_left = job.has_left(due_at)
     if gap is not None:
-        text = f"it was not opened: {gap.reason} ({_GAPS[GapReason(gap.reason)]}); fill the gap"
+        act = "" if has_left else "; fill the gap"
+        text = f"it was not opened: {gap.reason} ({_GAPS[GapReason(gap.reason)]}){act}"
         return blocked("slot", Reason.IN_A_GAP, text, since=gap.created_at)
     instant = Window(due_at, due_at + timedelta(microseconds=1))
     if any(run.due_at == due_at for run in expectations.runs(job.pk, instant)):
         return Gate(name="slot")
+    left = _left(job, due_at) if has_left else None
+    if left is not None:
+        return left
     is_named = expectations.facts(job.pk).is_named
     source = "run of its upstreams names" if is_named else f"expression of job {job.pk} yields"
     text = f"no {source} this due time, or it lies before the job's floor"
     return blocked("slot", Reason.NOT_A_SLOT, text)
+
+
+def _left(job: Job, due_at: datetime) -> Gate | None:
+    """Tell that the run was removed by retention; None: none of that day was (X-33)."""
+    day = due_at.astimezone(job.zone).date()
+    rows = DailySum.objects.filter(job=job, day=day, kind__in=_OWED)
+    told = ", ".join(day.counts() for day in rows)
+    if not told:
+        return None
+    text = f"its task was removed by retention; of the runs due on {day} the sums are left: {told}"
+    expectations = Expectations(bounded=False)
+    facts = expectations.facts(job.pk)
+    instant = Window(due_at, due_at + timedelta(microseconds=1))
+    # Of a one-off and of a delay no schedule tells what their due times were.
+    if not (job.is_one_off or facts.delays or expectations.runs(job.pk, instant)):
+        text = f"no run is due then by today's schedule; of those of {day} that were removed by"
+        return blocked("slot", Reason.NOT_A_SLOT, f"{text} retention the sums are left: {told}")
+    return blocked("slot", Reason.REMOVED_BY_RETENTION, text)
 
 
 def opened_gate(job: Job, due_at: datetime, system: Gate, *, now: datetime) -> Gate:

@@ -160,6 +160,11 @@ def _naming_problems(facts: Facts) -> Iterator[str]:
 
 def _dead_problems(facts: Facts, expectations: Expectations, now: datetime) -> Iterator[str]:
     """Yield dependencies that none of the next ten due times could satisfy (D-38)."""
+    for upstream in facts.upstreams:
+        source = expectations.facts(upstream.job_id).job
+        if source.is_one_off and source.history_from is not None:
+            gone = "is a one-off whose run was removed by retention"
+            yield f"dependencyList.preJobId: {source.pk} {gone}"
     judged = [up for up in facts.upstreams if _is_judged(up, expectations, now)]
     if not judged:
         return

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from tasks_app.admin.attempts import AttemptAdmin
 from tasks_app.admin.notices import AlarmAdmin, DeliveryAdmin
-from tasks_app.admin.records import EventAdmin, GapAdmin, SchedulerAdmin, WorkerAdmin
+from tasks_app.admin.records import (
+    DailySumAdmin,
+    EventAdmin,
+    GapAdmin,
+    SchedulerAdmin,
+    WorkerAdmin,
+)
 from tasks_app.admin.system import SystemStateAdmin
 from tasks_app.admin.tasks import TaskAdmin
 
 __all__ = [
     "AlarmAdmin",
     "AttemptAdmin",
+    "DailySumAdmin",
     "DeliveryAdmin",
     "EventAdmin",
     "GapAdmin",

@@ -1,4 +1,4 @@
-"""Admin: workers, schedulers, gaps and events, to read (D-23, D-81, X-8)."""
+"""Admin: workers, schedulers, gaps, daily sums and events, to read (D-23, D-81, X-8, X-33)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from sentinel_project import clock
 from sentinel_project.admin_base import ReadOnlyAdmin, instant, labelled
 from tasks_app import schedulers, workers
-from tasks_app.models import Event, Gap, Scheduler, Worker
+from tasks_app.models import DailySum, Event, Gap, Scheduler, Worker
 
 
 @admin.register(Worker)
@@ -88,6 +88,17 @@ class GapAdmin(ReadOnlyAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         return lookup == "job__id__exact" or super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
+
+
+@admin.register(DailySum)
+class DailySumAdmin(ReadOnlyAdmin):
+    """Runs that have left by retention."""
+
+    list_display = ("day", "job", "kind", "counts", "attempts", "ran_for", "longest")
+    list_filter = ("kind", ("day", admin.DateFieldListFilter))
+    list_select_related = ("job",)
+    search_fields = ("job__name",)
+    ordering = ("-day", "-pk")
 
 
 class ProcessedFilter(admin.SimpleListFilter):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tasks_app.models.notices import Alarm, Change, Delivery, DeliveryTry
 from tasks_app.models.runs import MAX_RELEASED_BY, Attempt, Batch, Task, TaskNote
 from tasks_app.models.slots import Event, Gap, SkipMark
+from tasks_app.models.sums import DailySum
 from tasks_app.models.system import Scheduler, SystemState, Worker
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Attempt",
     "Batch",
     "Change",
+    "DailySum",
     "Delivery",
     "DeliveryTry",
     "Event",

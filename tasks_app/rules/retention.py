@@ -1,4 +1,4 @@
-"""For how many days what runs printed is kept, by app and job (X-33)."""
+"""For how many days runs, and what they printed, are kept, by app and job (X-33)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ _LONGEST = 36_500
 
 @cache
 def parse(text: str) -> Mapping[str, int]:
-    """Read SENTINEL_KEEP_OUTPUT: days by ``*``, by app, or by ``app/job``; nothing: for ever.
+    """Read SENTINEL_KEEP_OUTPUT or SENTINEL_KEEP_TASKS; nothing: for ever.
 
+    They are days by ``*``, by app, or by ``app/job``.
     Raise ValueError that says what is wrong where, and what would be right.
     """
     try:
@@ -35,6 +36,12 @@ def _problems(document: Mapping[str, object]) -> Iterator[str]:
             yield f"{key!r}: must be *, an app's name, or an app's and a job's with / between them"
         if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= _LONGEST:
             yield f"{key!r}: must be an integer from 1 to {_LONGEST} (days)"
+
+
+def days_of(table: Mapping[str, int], app: str, job: str) -> int | None:
+    """Return the days of the narrowest key that a job falls under; None: for ever."""
+    keys = (f"{app}/{job}", app, ANY)
+    return next((table[key] for key in keys if key in table), None)
 
 
 def narrower(key: str, table: Mapping[str, int]) -> list[str]:

@@ -98,6 +98,7 @@ class Reason(StrEnum):
     IN_A_GAP = "IN_A_GAP"
     NOT_DUE = "NOT_DUE"
     NOT_OPENED = "NOT_OPENED"
+    REMOVED_BY_RETENTION = "REMOVED_BY_RETENTION"
     # how it ended
     EXPIRED = "EXPIRED"
     EXIT_CODE = "EXIT_CODE"

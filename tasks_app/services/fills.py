@@ -33,6 +33,9 @@ def fill_gaps(
     job = locked_job(job_id, app)
     if job.status == JobStatus.DISABLED:
         raise Refused(f"job {job_id} is DISABLED; enable it before its gaps are filled")
+    if job.has_left(start):
+        kept = f"{job.history_from:%Y-%m-%d %H:%M:%S} UTC"
+        raise Refused(f"what job {job_id} owed before {kept} was removed by retention; rerun it")
     gaps = list(Gap.objects.filter(job=job, to_at__gte=start, from_at__lte=end).order_by("from_at"))
     dues = sorted({due for gap in gaps for due in slots_of(gap, job) if start <= due <= end})
     if not dues:

@@ -7,6 +7,8 @@ cursor it counts only once beat had a minute to open it, in ACTIVE jobs of a run
 *Missing*: expected, and neither task nor gap. *Duplicate*: two tasks for one slot, or two for a
 one-off. *Unexplained*: a SCHEDULE task that nothing accounts for (see ``origins``).
 
+What was due before a job's kept history has left, or is about to (X-33): nothing is owed there.
+
 For a job without a schedule the runs that its upstreams' done tasks name are expected; judged are
 those that ended after the last edit of it or of what it waits for, since names follow schedules.
 """
@@ -77,13 +79,23 @@ def _verify_job(
         owed = slots.owed(facts, since=since, is_paused=is_paused, now=now)
     tasks = _tasks(job, since)
     present = owed.among(tasks)
-    missing = owed.dues - owed.in_gaps - present
+    # Asked last: what retention takes away meanwhile is not missing.
+    left_before = Job.objects.values_list("history_from", flat=True).get(pk=job.pk)
+    missing = {
+        due
+        for due in owed.dues - owed.in_gaps - present
+        if left_before is None or due >= left_before
+    }
     findings.expected += len(owed.dues)
     findings.present += len(present)
     findings.gaps += len(owed.in_gaps - present)
     findings.missing += [(job, due) for due in sorted(missing)]
     findings.duplicate += [(job, due, ids) for due, ids in tasks.items() if len(ids) > 1]
-    others = [ids[0] for due, ids in tasks.items() if due not in present]
+    others = [
+        ids[0]
+        for due, ids in tasks.items()
+        if due not in present and (left_before is None or due >= left_before)
+    ]
     known = Origins(facts)
     findings.unexplained += [(job, task) for task in _read(others) if not known.explains(task)]
 

@@ -57,7 +57,8 @@ def owed(facts: Facts, *, since: datetime | None, is_paused: bool, now: datetime
 
 
 def _slots(job: Job, series: Series, since: datetime | None, end: datetime) -> Iterable[datetime]:
-    start = max(series.floor_at, job.active_from or series.floor_at, since or series.floor_at)
+    floor = series.floor_at
+    start = max(floor, job.active_from or floor, job.history_from or floor, since or floor)
     # A slot exactly at the floor belongs; not if an edit set the floor (D-23).
     is_edited = series.floor_at not in {job.created_at, job.floor_at}
     for due in series.schedule.between(start, max(start, end)):

@@ -13,7 +13,7 @@ from jobs.models import AuditEntry
 from jobs.operators import operator
 from sentinel_project import clock
 from tasks_app import schedulers, workers
-from tasks_app.models import Delivery, Event, Gap, SystemState, Task
+from tasks_app.models import DailySum, Delivery, Event, Gap, SystemState, Task
 from tasks_app.rules.states import TaskStatus
 from tasks_app.services import retry_tasks
 from tests.api.test_alarms import make_delivery
@@ -46,7 +46,10 @@ def test_tasks_are_filtered_and_found_by_id(desk: Client) -> None:
 
 @pytest.mark.parametrize(
     "model",
-    ["attempt", "gap", "event", "worker", "scheduler", "systemstate", "task", "alarm", "delivery"],
+    [
+        *("attempt", "gap", "event", "worker", "scheduler", "systemstate", "task", "alarm"),
+        *("delivery", "dailysum"),
+    ],
 )
 def test_records_are_read_only(desk: Client, model: str) -> None:
     task = make_task(TaskStatus.FAILED)
@@ -54,6 +57,8 @@ def test_records_are_read_only(desk: Client, model: str) -> None:
     Gap.objects.create(
         job=task.job, from_at=NOW, to_at=NOW, count=1, reason="CAPPED", created_at=NOW
     )
+
+    DailySum.objects.create(job=task.job, kind="SCHEDULE", day=NOW.date(), success=2)
 
     assert desk.get(f"/admin/tasks_app/{model}/").status_code == 200
     assert desk.get(f"/admin/tasks_app/{model}/add/").status_code == 403

@@ -15,8 +15,9 @@ from logs_app import store
 from logs_app.models import Chunk, StreamKind
 from sentinel_project import clock
 from sentinel_project.checks import check_settings
-from tasks_app import housekeeping, retention
+from tasks_app import housekeeping
 from tasks_app.models import Attempt, Task
+from tasks_app.retention import output
 from tasks_app.rules.states import AttemptStatus, TaskStatus
 from tests.builders import make_app, make_attempt, make_job, make_task
 
@@ -62,7 +63,7 @@ def test_output_older_than_its_days_leaves_and_the_run_stays(settings: Any) -> N
 def test_without_the_setting_everything_stays(settings: Any) -> None:
     old = printed(make_job(), days=10_000)
 
-    assert retention.delete(now=clock.now()) == 0
+    assert output.delete(now=clock.now()) == 0
     assert text_of(old) == "four"
 
 
@@ -80,7 +81,7 @@ def test_the_narrowest_rule_counts(settings: Any) -> None:
         printed(make_job(), days=11),
     ]
 
-    assert retention.delete(now=clock.now()) == 12
+    assert output.delete(now=clock.now()) == 12
 
     assert [text_of(attempt) for attempt in kept] == ["four"] * 3
     assert [text_of(attempt) for attempt in gone] == [""] * 3
@@ -103,19 +104,21 @@ def test_a_preview_tells_what_would_leave_and_deletes_nothing(settings: Any) -> 
     )
     assert [text_of(attempt) for attempt in attempts] == ["four", "four"]
     assert run("--apply")["deletedBytes"] == 8
-    assert run() == {"attempts": 0, "bytes": 0, "jobs": []}
+    shown = run()
+    assert (shown["attempts"], shown["bytes"], shown["jobs"]) == (0, 0, [])
 
 
 def test_more_than_a_batch_leaves_at_once(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.SENTINEL_KEEP_OUTPUT = '{"*": 30}'
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(output, "BATCH", 2)
     job = make_job()
     attempts = [printed(job, days=31) for _ in range(5)]
 
-    assert retention.delete(now=clock.now()) == 20
+    assert output.delete(now=clock.now()) == 20
     assert {text_of(attempt) for attempt in attempts} == {""}
 
 
+@pytest.mark.parametrize("name", ["SENTINEL_KEEP_OUTPUT", "SENTINEL_KEEP_TASKS"])
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -128,11 +131,12 @@ def test_more_than_a_batch_leaves_at_once(settings: Any, monkeypatch: pytest.Mon
     ],
 )
 def test_a_silly_rule_keeps_every_process_from_starting(
-    settings: Any, text: str, words: str
+    settings: Any, text: str, words: str, name: str
 ) -> None:
-    settings.SENTINEL_KEEP_OUTPUT = text
+    setattr(settings, name, text)
 
     (fault,) = check_settings(None)
 
     assert fault.id == "sentinel.E009"
+    assert fault.msg.startswith(name)
     assert words in fault.msg

@@ -1,7 +1,4 @@
-"""Retention: what old runs printed leaves in batches, and a preview tells beforehand what (X-33).
-
-Tasks, attempts and notes stay: dependencies, verify and explain answer from them.
-"""
+"""Retention of output: what old runs printed leaves, and the runs stay (X-33)."""
 
 from __future__ import annotations
 
