@@ -15,6 +15,7 @@ from django.conf import settings as configured
 from django.core.management import call_command
 from pytest_django.plugin import DjangoDbBlocker
 
+from jobs.expected import Expectations
 from jobs.models import App, DependencyEntry, Job
 from jobs.rules.enums import CommonStrategy, JobStatus
 from jobs.services import set_status
@@ -429,3 +430,29 @@ def test_what_an_old_waiting_run_looks_at_stays(keeping: App) -> None:
     ended = {"status": TaskStatus.REMOVED.value, "ended_at": START + timedelta(days=5)}
     Task.objects.filter(pk=waiting.pk).update(**ended)
     assert runs.delete(now=LATER) == 4
+
+
+def test_a_new_dependent_that_looks_further_back_expects_what_is_kept(keeping: App) -> None:
+    """D-32: as if the upstream's floor were there."""
+    upstream = daily_runs(keeping)
+    later = START + timedelta(days=19, hours=2)
+    assert runs.delete(now=later) == 10
+    slots = (cron("0 0 5 * * ?"),)
+    looks_at = (after(upstream, "d(-15,1)"),)
+    job = submit(keeping, "late", now=later, schedule=slots, dependencies=looks_at)
+
+    tick(START + timedelta(days=19, hours=5))
+
+    assert [TaskStatus(task.status) for task in job.tasks.all()] == [TaskStatus.READY]
+
+
+def test_nothing_is_named_where_history_has_left(keeping: App) -> None:
+    """D-36: what ran for that due time is forgotten, so it must not run for it once more."""
+    upstream = daily_runs(keeping)
+    job = submit(keeping, "named", now=START, dependencies=(after(upstream, ""),))
+    Job.objects.filter(pk=job.pk).update(history_from=START + timedelta(days=5))
+    expectations = Expectations()
+
+    due = START + timedelta(days=5, hours=1)
+    assert expectations.named(job.pk, due) == due
+    assert expectations.named(job.pk, due - timedelta(days=1)) is None
