@@ -21,7 +21,7 @@ from django.db import connection
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
-from sentinel_project import clock, dbfaults
+from sentinel_project import clock, dbfaults, memory
 from tasks_app import notifier, planner, rescuer, schedulers, wakeup
 from tasks_app.celery_tasks import RINGER, SWEEP
 from tasks_app.rules.steadiness import JUMP, Steadiness
@@ -203,6 +203,7 @@ class Pacer:
 @beat_init.connect
 def take_signals(sender: Service, **_: Any) -> None:
     """Replace Celery's handler: it would write to the database in the middle of a pass."""
+    memory.settle()
     if isinstance(sender.scheduler, Scheduler):
         sender.scheduler.take_signals()
         sender.scheduler.notifier.start()

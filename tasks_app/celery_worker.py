@@ -11,17 +11,29 @@ import threading
 from typing import Any
 
 from celery import bootsteps
-from celery.signals import celeryd_init, task_postrun, task_prerun, worker_process_init
+from celery.signals import (
+    celeryd_init,
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_process_init,
+)
 from celery.worker import state
 from django.conf import settings
 from django.db import connection
 
-from sentinel_project import clock
+from sentinel_project import clock, memory
 from sentinel_project.celery import app, queue_for
 from tasks_app import reports, runner, workers
 from tasks_app.executors import containment, lacks, workspace
 
 logger = logging.getLogger(__name__)
+
+
+@worker_init.connect
+def settle_in(**_: Any) -> None:
+    """Before the pool forks, so that its children share what is loaded for good."""
+    memory.settle()
 
 
 @celeryd_init.connect
