@@ -7,7 +7,7 @@ the one whom the attempt belongs to gets through, and a chunk sent twice is stor
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -128,6 +128,12 @@ def read_all(attempt_id: int, kind: StreamKind, *, limit: int = WHOLE) -> Slice:
             f"read it in pieces with /api/log/{piecewise}"
         )
     return _slice_of(extent, offset=0, size=limit)
+
+
+def pieces_of_log(attempt_id: int) -> Iterator[bytes]:
+    """Yield all of LOG so far in order, little of it at a time."""
+    chunks = Chunk.objects.filter(stream__attempt_id=attempt_id, stream__kind=StreamKind.LOG)
+    return map(bytes, chunks.order_by("start").values_list("data", flat=True).iterator(16))
 
 
 def _extent_of(attempt_id: int, kind: StreamKind) -> _Extent | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.conf import settings
 
@@ -11,11 +12,14 @@ from jobs import artifact_files, keys, lookup, rendering
 from jobs.rendering import Rendered, Work
 from jobs.rules import allowance
 from jobs.rules.enums import CredentialKind
+from logs_app import store
 from sentinel_project.errors import InvalidParameters
 from tasks_app.executors.base import Execution, Outcome, failed
 from tasks_app.executors.params import Refers
+from tasks_app.executors.yarn import Applications
 from tasks_app.models import Attempt
 from tasks_app.rules.limits import limits_of, parse
+from tasks_app.rules.states import AttemptStatus, Reason
 from tasks_app.rules.substitution import Values
 
 
@@ -87,7 +91,20 @@ def _execution(attempt: Attempt, work: Work, rendered: Rendered, held: ExitStack
             for reference in references
         },
         credentials=_credentials(work, rendered),
+        left_behind=_left_behind(attempt) if work.kind.is_client(rendered.extra) else {},
     )
+
+
+def _left_behind(attempt: Attempt) -> dict[str, datetime]:
+    """Return what the LOG of attempts that were lost with their worker tells of applications."""
+    found: dict[str, datetime] = {}
+    lost = attempt.task.attempts.filter(status=AttemptStatus.LOST.value, reason=Reason.LOST.value)
+    for attempt_id, claimed_at in lost.order_by("-number").values_list("pk", "claimed_at"):
+        applications = Applications()
+        for piece in store.pieces_of_log(attempt_id):
+            applications.feed(piece)
+        found |= dict.fromkeys(applications.all(), claimed_at)
+    return found
 
 
 def _credentials(work: Work, rendered: Rendered) -> dict[str, str]:

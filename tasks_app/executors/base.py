@@ -53,6 +53,8 @@ class Execution:
     unattended: timedelta | None = None
     worker_group_id: int = 1
     artifacts: Mapping[str, Path] = field(default_factory=dict)
+    #: What earlier attempts, lost with their worker, started on a cluster: each id, and since when.
+    left_behind: Mapping[str, datetime] = field(default_factory=dict)
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

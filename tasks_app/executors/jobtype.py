@@ -48,6 +48,8 @@ class JobType:
     runs_artifact: bool = False
     #: The worker itself runs it: no process has to be started first.
     is_in_process: bool = False
+    #: Whether a run with these parameters may start work on a cluster that outlives its worker.
+    is_client: Callable[[Mapping[str, Any]], bool] = lambda _: False
     #: Return what is wrong with the text of the content as it will run, or None.
     content_problem: Callable[[str], str | None] = _nothing
     #: Return what is wrong with parameters that are right each by itself, naming one, or None.

@@ -64,6 +64,7 @@ TYPE = JobType(
     # The published default of contentType is 1, and the content can be nothing else.
     content_types=frozenset({ContentType.TEXT, ContentType.JAR}),
     runs_artifact=True,
+    is_client=lambda _: True,
     together=together,
     lack=COMMAND.lack,
 )

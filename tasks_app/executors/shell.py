@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from typing import Any
 
 from tasks_app.executors import params
 from tasks_app.executors.base import Execution, Outcome, Output, Stop
@@ -25,12 +27,23 @@ def execute(execution: Execution, output: Output, stop: Stop) -> Outcome:
         script = home / "content.sh"
         write_private(script, execution.content)
         env = environment(execution, home, own=PARAMS) | hand_secrets(execution, home)
-        run = run_client if execution.extra.get("yarn") else run_command
+        run = run_client if is_client(execution.extra) else run_command
         return run(execution, ["bash", str(script)], output, stop, env=env, cwd=home)
+
+
+def is_client(extra: Mapping[str, Any]) -> bool:
+    return extra.get("yarn") is True
 
 
 def lack() -> str | None:
     return None if shutil.which("bash") else "bash is not on its PATH"
 
 
-TYPE = JobType(execute=execute, params=PARAMS, others=Others.VARIABLES, is_shell=True, lack=lack)
+TYPE = JobType(
+    execute=execute,
+    params=PARAMS,
+    others=Others.VARIABLES,
+    is_shell=True,
+    is_client=is_client,
+    lack=lack,
+)

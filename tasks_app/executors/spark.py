@@ -116,6 +116,7 @@ TYPE = JobType(
     others=Others.VARIABLES,
     content_types=frozenset(ContentType),
     content_problem=_content_problem,
+    is_client=lambda _: True,
     together=together,
     lack=COMMAND.lack,
 )

@@ -41,7 +41,32 @@ _WORDS = re.compile(
     rf"Exception in thread .*|Caused by: .*|FAILED: .*|{_ERROR.pattern}"
     r"|.* (?:ERROR|FATAL) [\w.$]+: .*|.*\bfailed with state .*"
 )
+_NOT_BEGUN = Outcome(Ending.FAILED, message="Not begun, for an earlier attempt was lost.")
 _TRACEBACK = "Traceback (most recent call last):"
+
+
+class Applications:
+    """Ids of applications in what is fed piece by piece, also where a piece ends inside one."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, None] = {}
+        self._rest = b""
+
+    def feed(self, data: bytes, *, is_last: bool = False) -> None:
+        data = self._rest + data
+        self._rest = data[-_LONGEST:]
+        for match in _ID.finditer(data):
+            if match.end() == len(data) and not is_last:
+                return  # its number may go on in the next piece
+            name = f"application_{(match[1] or match[2]).decode()}_{match[3].decode()}"
+            self._found.setdefault(name)
+            if len(self._found) > _MOST:
+                del self._found[next(iter(self._found))]  # who started so many has ended the first
+
+    def all(self) -> list[str]:
+        """Return all of them, the newest first; nothing will follow."""
+        self.feed(b"", is_last=True)
+        return list(reversed(self._found))
 
 
 class Heard:
@@ -54,8 +79,8 @@ class Heard:
         self._output = output
         self._stop = stop
         self._lock = threading.Lock()
+        self._applications = Applications()
         self._tail = self._result_tail = b""
-        self._found: dict[str, None] = {}
         self._is_deaf = False
 
     def result(self, data: bytes) -> None:
@@ -65,15 +90,14 @@ class Heard:
 
     def log(self, data: bytes) -> None:
         with self._lock:
-            self._search(self._tail[-_LONGEST:] + data, is_last=False)
+            self._applications.feed(data)
             self._tail = (self._tail + data)[-_TAIL:]
         self._pass_on(self._output.log, data)
 
     def applications(self) -> list[str]:
         """Return the ids of all applications, the newest first; LOG is at its end."""
         with self._lock:
-            self._search(self._tail[-_LONGEST:], is_last=True)
-            return list(reversed(self._found))
+            return self._applications.all()
 
     def words(self) -> str:
         """Return the line that says best why the client failed, or nothing.
@@ -86,15 +110,6 @@ class Heard:
         lines = reversed(_text(self._tail).splitlines())
         found += (line for line in lines if _WORDS.fullmatch(line))
         return found[0].strip()[:_MOST_WORDS] if found else ""
-
-    def _search(self, data: bytes, *, is_last: bool) -> None:
-        for match in _ID.finditer(data):
-            if match.end() == len(data) and not is_last:
-                return  # its number may go on in the next piece
-            name = f"application_{(match[1] or match[2]).decode()}_{match[3].decode()}"
-            self._found.setdefault(name)
-            if len(self._found) > _MOST:
-                del self._found[next(iter(self._found))]  # who started so many has ended the first
 
     def _pass_on(self, deliver: Callable[[bytes], None], data: bytes) -> None:
         if self._is_deaf:
@@ -119,24 +134,29 @@ def run_client(
     env: Mapping[str, str],
     cwd: Path,
 ) -> Outcome:
-    """Run ``argv`` as ``run_command`` does, and end its applications unless it ended well."""
+    """Run ``argv`` as ``run_command`` does, and end its applications unless it ended well.
+
+    What earlier attempts have left on the cluster is ended before, for nobody was there to do it.
+    """
     heard, since = Heard(output, stop), clock.now()
-    try:
-        outcome = run_command(execution, argv, heard, stop, env=env, cwd=cwd)
-    except Exception:
-        yarn_ending.end(heard.applications(), execution, cwd, since=since, tell=_log)
-        raise
-    if outcome.ending is Ending.SUCCESS:
-        return outcome
 
     def tell(text: str) -> None:
         note(heard, text)
 
+    if left := yarn_ending.end(execution.left_behind, execution, cwd, tell):
+        return _unconfirmed(_NOT_BEGUN, left)
+    try:
+        outcome = run_command(execution, argv, heard, stop, env=env, cwd=cwd)
+    except Exception:
+        yarn_ending.end(dict.fromkeys(heard.applications(), since), execution, cwd, _log)
+        raise
+    if outcome.ending is Ending.SUCCESS:
+        return outcome
     told_its_end = outcome.reason == "EXIT_CODE"
     if told_its_end and (words := heard.words()):
         tell(words)
         outcome = replace(outcome, message=f"{outcome.message.removesuffix('.')}: {words}")
-    left = yarn_ending.end(heard.applications(), execution, cwd, since=since, tell=tell)
+    left = yarn_ending.end(dict.fromkeys(heard.applications(), since), execution, cwd, tell)
     if not left or (told_its_end and not yarn_ending.is_possible()):
         return outcome  # where nobody can look, what the client told must do
     return _unconfirmed(outcome, left)

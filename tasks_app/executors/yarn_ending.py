@@ -10,7 +10,7 @@ import os
 import shlex
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -52,7 +52,7 @@ class _NoAnswer(Exception):
 
 
 class _Way(Protocol):
-    def end(self, application: str, deadline: float) -> str:
+    def end(self, application: str, since: datetime, deadline: float) -> str:
         """Return how it ended. Raises ``NotEnded``."""
 
     def close(self) -> None: ...
@@ -64,25 +64,23 @@ def is_possible() -> bool:
 
 
 def end(
-    applications: Sequence[str],
+    applications: Mapping[str, datetime],
     execution: Execution,
     home: Path,
-    *,
-    since: datetime,
     tell: Callable[[str], None],
 ) -> list[str]:
-    """End what a run that began at ``since`` has started; return the ids not proved gone."""
+    """End what runs have started, of which is told when they began; return what may still run."""
     if not applications:
         return []
     left = []
     deadline = monotonic() + _SECONDS
     addresses = os.environ.get(ADDRESSES)
-    way: _Way = _Rest(addresses, since) if addresses else _Command(execution, home)
+    way: _Way = _Rest(addresses) if addresses else _Command(execution, home)
     with closing(way):
-        for application in applications:
+        for application, since in applications.items():
             tell(f"{application}: told to end")
             try:
-                tell(f"{application}: {way.end(application, deadline)}")
+                tell(f"{application}: {way.end(application, since, deadline)}")
             except NotEnded as error:
                 tell(f"{application}: not proved ended: {error}")
                 left.append(application)
@@ -92,41 +90,27 @@ def end(
 class _Rest:
     """``PUT /ws/v1/cluster/apps/{id}/state`` at the active one of several ResourceManagers."""
 
-    def __init__(self, addresses: str, since: datetime) -> None:
-        self._since = since - _CLOCKS_DIFFER
+    def __init__(self, addresses: str) -> None:
         self._bases = [each.strip() for each in addresses.split(",")]
         self._client = httpx.Client(timeout=_ANSWER_SECONDS, trust_env=False)
 
     def close(self) -> None:
         self._client.close()
 
-    def end(self, application: str, deadline: float) -> str:
+    def end(self, application: str, since: datetime, deadline: float) -> str:
         path, why = f"/ws/v1/cluster/apps/{application}", "no time was left"
         while monotonic() < deadline:
             try:
-                if outcome := self._outcome(self._asked("GET", path)):
+                if outcome := _outcome(self._asked("GET", path), since):
                     return outcome
                 self._asked("PUT", f"{path}/state", {"state": "KILLED"})
-                if outcome := self._outcome(self._asked("GET", path)):
+                if outcome := _outcome(self._asked("GET", path), since):
                     return outcome
                 why = "it was told, and still runs"
             except _NoAnswer as error:
                 why = str(error)
             threading.Event().wait(min(_POLL_SECONDS, max(0.0, deadline - monotonic())))
         raise NotEnded(why)
-
-    def _outcome(self, said: Mapping[str, Any] | None) -> str | None:
-        """Return what became of an application, or None while it runs."""
-        if said is None:
-            return "unknown to the cluster"
-        app = said.get("app", {})
-        if app.get("state") in _OVER:
-            return f"{app['state']}, final status {app.get('finalStatus', 'unknown')}"
-        started = app.get("startedTime") or 0
-        if 0 < started < self._since.timestamp() * 1000:
-            at = datetime.fromtimestamp(started / 1000, UTC)
-            return f"left alone, for it has run since {at:%Y-%m-%d %H:%M} UTC, before this run"
-        return None
 
     def _asked(
         self, method: str, path: str, body: Mapping[str, str] | None = None
@@ -160,6 +144,20 @@ class _Rest:
         return said
 
 
+def _outcome(said: Mapping[str, Any] | None, since: datetime) -> str | None:
+    """Return what became of an application, or None while it runs."""
+    if said is None:
+        return "unknown to the cluster"
+    app = said.get("app", {})
+    if app.get("state") in _OVER:
+        return f"{app['state']}, final status {app.get('finalStatus', 'unknown')}"
+    started = app.get("startedTime") or 0
+    if 0 < started < (since - _CLOCKS_DIFFER).timestamp() * 1000:
+        at = datetime.fromtimestamp(started / 1000, UTC)
+        return f"left alone, for it has run since {at:%Y-%m-%d %H:%M} UTC, before this run"
+    return None
+
+
 def _host(base: str) -> str:
     return base.rpartition("@")[2]
 
@@ -176,7 +174,7 @@ class _Command:
     def close(self) -> None:
         """Each command has ended by itself."""
 
-    def end(self, application: str, deadline: float) -> str:
+    def end(self, application: str, since: datetime, deadline: float) -> str:
         words = _kill_words(application)
         if shutil.which(words[0]) is None:
             raise NotEnded(f"there is no program {words[0]}, see {COMMAND} and {ADDRESSES}")

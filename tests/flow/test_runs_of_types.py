@@ -16,7 +16,6 @@ from tasks_app.models import Attempt
 from tasks_app.rules.states import TaskStatus
 from tests.builders import NOW, make_app
 from tests.flow.runs import job_of, make_artifact, run, run_again
-from tests.flow.yarn_double import serving, write_client
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -139,27 +138,6 @@ def test_a_failure_that_a_retry_may_mend_is_retried() -> None:
 
     assert first.task.status == TaskStatus.READY
     assert (second.ending, second.attempt.number) == (("FAILED", "EXIT_CODE"), 2)
-
-
-def test_a_cluster_job_is_retried_unless_its_application_may_live(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    with serving() as server:
-        client = write_client(tmp_path / "spark-submit", server)
-        monkeypatch.setenv("SENTINEL_SPARK_COMMAND", str(client))
-        monkeypatch.setenv("SENTINEL_YARN_RM", server.address)
-        words = {"extra": {"args": ["submit raise"]}, "max_retries": 1}
-        job = job_of("spark", "print(1)", retry_interval=timedelta(0), **words)
-
-        first = run(job)
-        second = run_again(first.task.pk)
-        server.refuses = (403, "no")
-        unproved = run(job)
-
-    assert (first.task.status, second.ending) == (TaskStatus.READY, ("FAILED", "EXIT_CODE"))
-    assert "SparkException: no table größer" in second.task.reason_text
-    assert server.states() == ["KILLED", "KILLED", "RUNNING"]
-    assert unproved.ending == ("FAILED", "KILL_UNCONFIRMED")
 
 
 SPY = """
