@@ -26,6 +26,9 @@ _SIMPLE = re.compile(
 _ARITHMETIC = re.compile(r"\$?\(\([^()'\"`\\\n#]*\)\)")
 _ARITHMETIC_MARKS = {"((", "$((", "$["}
 _BEFORE_WORD = " \t\n;&|()"
+_BEHIND_DELIMITER = frozenset(" \t\n;&|<>()")
+#: With a bracket behind them they begin a pattern, in which # is a character like any other.
+_BEFORE_PATTERN = "!?*+@"
 
 
 class Place(Enum):
@@ -132,9 +135,9 @@ class ShellReader:
         if mark in _OPENS:
             self._place = _OPENS[mark]
         elif mark == "#":
-            before = text[found.start() - 1] if found.start() else self._before
-            if before in _BEFORE_WORD:
-                self._place = Place.COMMENT
+            before = (self._before + text[: found.start()])[-2:]
+            if before[-1] in _BEFORE_WORD:
+                self._place = Place.LOST if _may_be_pattern(before) else Place.COMMENT
         elif mark == "\n" and self._announced:
             self._place, self._line = Place.HEREDOC, ""
         elif mark == "<<":
@@ -156,6 +159,9 @@ class ShellReader:
         if found is None:
             self._place = Place.LOST
             return len(text)
+        if text[found.end() : found.end() + 1] not in _BEHIND_DELIMITER:
+            self._place = Place.LOST  # bash joins what follows to the delimiter
+            return len(text)
         strips, single, double, escape, bare = found.groups()
         delimiter = next(word for word in (single, double, bare) if word is not None)
         self._announced.append((delimiter, bool(strips), bare is None or bool(escape)))
@@ -172,3 +178,8 @@ class ShellReader:
             self._place = Place.HEREDOC if self._announced else Place.PLAIN
         self._line = ""
         return end + 1
+
+
+def _may_be_pattern(before: str) -> bool:
+    """Tell whether the characters before a # may have begun a pattern such as !(#a)."""
+    return before.endswith("(") and (len(before) == 1 or before[0] in _BEFORE_PATTERN)

@@ -75,6 +75,10 @@ def test_a_nasty_value_is_one_value_wherever_it_stands(text: str, expected: str 
         'echo "$(echo "a)") ${p}"',
         'cat <<A "x\n${p}"\nA\n',
         "cat <<$x\n${p}\n",
+        'cat <<E"O"F\nhi\nEOF\necho ${p}\n',
+        "cat <<'E'OF\nhi\nEOF\necho ${p}\n",
+        "cat <<E\\OF\nhi\nEOF\necho ${p}\n",
+        "shopt -s extglob\necho !(#a) ${p}",
     ],
 )
 def test_where_nobody_can_tell_a_nasty_value_is_refused_and_a_plain_one_is_not(text: str) -> None:
