@@ -171,7 +171,8 @@ class _Request:
         if status in wanted or (expected is None and 200 <= status < 300):
             return Outcome(Ending.SUCCESS, None, None, f"Answered {status} with {size} bytes.")
         words = "a status from 200 to 299" if expected is None else " or ".join(map(str, wanted))
-        where = f" It points to {response.headers['location']}." if response.is_redirect else ""
+        place = response.headers.get("location")
+        where = f" It points to {place}." if place and response.is_redirect else ""
         told = head.decode(errors="replace").strip()
         text = f"Answered {status}, expected was {words}.{where} {told}"
         return self._failed("BACKEND", text.strip())

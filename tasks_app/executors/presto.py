@@ -107,7 +107,11 @@ class PrestoSession:
             return
         yield Answer([str(column["name"]) for column in page["columns"]], self._rows(page))
         if self._next is not None:
-            self.cancel()
+            try:
+                self.cancel()
+            except httpx.HTTPError as error:
+                # All that was asked for has come; unasked for, the server gives up the rest.
+                self._told.append(f"the server was not told to stop: {type(error).__name__}")
             self._cancelled.clear()
             self._next = None
 

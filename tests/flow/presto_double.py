@@ -20,11 +20,15 @@ PAGE = 100
 
 @dataclass(slots=True)
 class Double:
-    """``busy``: so many requests are answered 503. A statement ``HANG`` runs until DELETE."""
+    """``busy``: so many requests are answered 503. ``hangs_up``: no DELETE is answered.
+
+    A statement ``HANG`` runs until DELETE.
+    """
 
     family: str = "X-Trino-"
     port: int = 0
     busy: int = 0
+    hangs_up: bool = False
     running: dict[str, Iterator[dict[str, Any]]] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -72,6 +76,9 @@ def serving(family: str = "X-Trino-") -> Iterator[Double]:  # noqa: C901 (one sm
                 self._answer_page(self.path.rsplit("/", 1)[-1], {})
 
         def do_DELETE(self) -> None:
+            if double.hangs_up:
+                self.close_connection = True
+                return
             number = self.path.rsplit("/", 1)[-1]
             double.running.pop(number, None)
             double.deleted.append(number)

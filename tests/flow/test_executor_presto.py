@@ -94,6 +94,16 @@ def test_rows_beyond_the_cap_are_cancelled_and_not_fetched(server: Double) -> No
     assert "cut after 3 rows" in kept.log_bytes.decode()
 
 
+def test_rows_that_came_count_whether_or_not_the_rest_could_be_cancelled(server: Double) -> None:
+    server.hangs_up = True
+
+    outcome, kept = run(f"{SERIES.format(10**9)} LIMIT 100000; SELECT 'after'", server, maxRows=3)
+
+    assert outcome.ending is Ending.SUCCESS
+    assert kept.result_bytes == b"n\n1\n2\n3\n'after'\nafter\n"
+    assert "the server was not told to stop" in kept.log_bytes.decode()
+
+
 def test_a_kill_cancels_the_statement_on_the_server(server: Double) -> None:
     running = start("HANG", server)
     assert eventually(lambda: "q1" in server.running)
