@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from django.db import transaction
 
@@ -28,7 +29,7 @@ class Place:
 
 
 @transaction.atomic
-def set_credential(
+def set_credential(  # noqa: PLR0913 - what, where and by whom
     name: str,
     value: str | None,
     *,
@@ -37,16 +38,19 @@ def set_credential(
     by: App | None,
     user: str,
     now: datetime,
+    must_be_new: bool = False,
 ) -> Credential:
     """Add a connection or a secret, or change the one of this name and group.
 
-    ``value`` None leaves a present value as it is.
+    ``value`` None leaves a present value as it is. ``must_be_new``: whoever asks may only add.
     """
     row = (
         Credential.objects.select_for_update(no_key=True)
         .filter(name=name, worker_group=place.group)
         .first()
     )
+    if must_be_new and row is not None:
+        raise InvalidParameters(f"name: there is a {name} in this group already; change that one")
     _refuse(name, value, kind, is_new=row is None)
     before = None if row is None else _state(row)
     if row is None:
@@ -101,7 +105,12 @@ def _refuse(name: str, value: str | None, kind: CredentialKind, *, is_new: bool)
 
 
 def _is_address(value: str) -> bool:
+    """Tell whether it can be read as one; a / in a password has to be written as %2F."""
     scheme, mark, rest = value.partition("://")
+    try:
+        urlsplit(value).port  # noqa: B018 (reading it is the check)
+    except ValueError:
+        return False
     return bool(scheme and mark and rest) and value.isprintable() and " " not in value
 
 

@@ -115,6 +115,8 @@ LOGGING: dict[str, Any] = {
         # A line per message says nothing that our own lines do not.
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
+        # It names whole addresses, and those of callbacks and http jobs hold tokens.
+        "httpx": {"level": "WARNING"},
     },
 }
 

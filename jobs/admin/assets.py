@@ -142,7 +142,7 @@ class CredentialForm(RefusableForm):
             self.fields["worker_group"].empty_label = "every group"  # type: ignore[attr-defined]
 
     def _get_validation_exclusions(self) -> set[str]:
-        """Leave names that are taken to the service: a second one is set anew, not refused."""
+        """Leave all checks to the service, names that are taken included."""
         return {field.name for field in Credential._meta.get_fields()}
 
 
@@ -178,6 +178,7 @@ class CredentialAdmin(SentinelAdmin):
                 form.cleaned_data["value"] or None,
                 kind=CredentialKind(obj.kind),
                 place=Place(group=obj.worker_group, apps=list(form.cleaned_data["apps"])),
+                must_be_new=not change,
                 **who.asking,
             )
         obj.pk = row.pk

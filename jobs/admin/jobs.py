@@ -214,7 +214,8 @@ class JobAdmin(SentinelAdmin):
         """POST …/rendered/: content that is being typed, with its placeholders filled in."""
         if not self.has_change_permission(request) and not self.has_add_permission(request):
             return JsonResponse({"valid": False, "msg": "you may not edit jobs"}, status=403)
-        return rendered(request, now=clock.now())
+        sees_scripts = request.user.has_perm("jobs.view_script")
+        return rendered(request, sees_scripts=sees_scripts, now=clock.now())
 
     # -- verbs -------------------------------------------------------------------------------------
 

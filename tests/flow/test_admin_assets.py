@@ -10,6 +10,7 @@ from django.test import Client
 from jobs import keys
 from jobs.models import App, AuditEntry, Credential, Job, Script
 from jobs.rules.enums import ContentType
+from jobs.script_services import add_script
 from tasks_app.models import Worker
 from tests.builders import NOW, make_app, make_attempt, make_job
 from tests.flow.admin_desk import staff, superuser
@@ -78,6 +79,7 @@ def test_a_secret_is_sealed_never_shown_and_stays_where_nothing_is_typed(desk: C
     [
         ({"name": "a b", "value": "x://yz"}, "name: it must be 1 to 64"),
         ({"value": "no address"}, "value: a connection is an address"),
+        ({"value": "postgres://ann:half/a-word@db/wh"}, "value: a connection is an address"),
         ({"kind": "SECRET", "value": "abc"}, "value: it must be text of 4 to"),
         ({"value": ""}, "value: it is missing"),
     ],
@@ -87,6 +89,18 @@ def test_a_secret_that_cannot_be_one_is_refused(
 ) -> None:
     assert what in problems(desk.post(f"{SECRETS}/add/", credential(**changes)))
     assert not Credential.objects.exists()
+
+
+def test_whoever_may_only_add_changes_no_secret_that_is_there(desk: Client) -> None:
+    """D-85: adding one of the same name would open it to every app."""
+    app = make_app()
+    desk.post(f"{SECRETS}/add/", credential(value="postgres://h/x", apps=[app.pk]))
+
+    refused = staff("add_credential").post(f"{SECRETS}/add/", credential(value="postgres://h/y"))
+
+    assert "name: there is a db in this group already" in problems(refused)
+    row = Credential.objects.get()
+    assert (keys.unseal(row.sealed), list(row.apps.all())) == ("postgres://h/x", [app])
 
 
 def test_a_secret_can_be_forgotten(desk: Client) -> None:
@@ -155,6 +169,22 @@ def test_the_editor_shows_content_filled_in_while_it_is_typed(desk: Client) -> N
     assert "choose the app" in asked(desk, content="x")["msg"]
     assert desk.get("/admin/jobs/job/rendered/").json()["valid"] is False
     assert Job.objects.get().content == job.content
+
+
+@pytest.mark.parametrize("words", [{"extra": "[" * 100_000}, {"time_zone": "America"}])
+def test_what_the_editor_cannot_read_is_told(desk: Client, words: dict[str, str]) -> None:
+    assert asked(desk, id=make_job().pk, content="x", **words)["valid"] is False
+
+
+def test_a_script_is_shown_to_those_alone_who_may_see_scripts(desk: Client) -> None:
+    job = make_job(job_type="shell")
+    script = add_script("s", "echo top-secret", owner=job.app, app=job.app, user="olga", now=NOW)
+    words = {"id": job.pk, "content": script.script_id, "content_type": 2}
+
+    seen, refused = asked(desk, **words), asked(staff("add_job"), **words)
+
+    assert seen["content"] == "echo top-secret"
+    assert refused == {"valid": False, "msg": "you may not see scripts"}
 
 
 def test_content_is_rendered_for_nobody_who_may_not_edit(db: None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from tasks_app.executors import job_type_of
 from tasks_app.executors.base import Ending, Outcome, StopReason
@@ -96,6 +97,29 @@ def test_a_redirect_is_told_and_not_followed(receiver: Receiver) -> None:
     assert outcome.reason == "BACKEND"
     assert "It points to http://169.254.169.254/." in outcome.message
     assert len(receiver.got) == 1
+
+
+@pytest.mark.parametrize("status", [300, 304])
+def test_a_redirect_to_nowhere_is_a_status_like_any_other(receiver: Receiver, status: int) -> None:
+    receiver.status, receiver.body = status, b""
+
+    outcome, _ = call(receiver.url())
+
+    assert (outcome.reason, outcome.message) == (
+        "BACKEND",
+        f"Answered {status}, expected was a status from 200 to 299.",
+    )
+
+
+def test_an_address_is_in_no_line_of_our_own_log(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """X-20: the content of a job, which may hold a token, is logged nowhere."""
+    with caplog.at_level(settings.LOGGING["root"]["level"]):
+        call(receiver.url("/hook?token=SECRET"))
+
+    assert len(receiver.got) == 1
+    assert "SECRET" not in caplog.text
 
 
 def test_a_large_answer_arrives_whole(receiver: Receiver) -> None:

@@ -323,6 +323,7 @@ def test_a_server_that_does_not_answer_is_told_and_may_be_tried_again(scheme: st
     [
         ("oracle://db/wh", "wh is an address of oracle, not of one of postgres, postgresql, mysql"),
         ("mysql://db:port/wh", "the address of wh cannot be read"),
+        ("postgres://ann:half/a-word@db/wh", "the address of wh cannot be read"),
         ("mysql://db/wh?local_infile=1", "its address has local_infile; known: charset,"),
         ("sqlite:///relative.db", "an address of SQLite names a whole path"),
     ],
@@ -332,6 +333,7 @@ def test_an_address_that_cannot_be_used_is_final(address: str, told: str) -> Non
 
     assert (outcome.reason, outcome.is_final) == ("BAD_PARAMS", True)
     assert told in outcome.message
+    assert "half" not in outcome.message
 
 
 def test_a_client_that_is_not_installed_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
