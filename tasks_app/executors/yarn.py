@@ -55,6 +55,8 @@ class Applications:
     def feed(self, data: bytes, *, is_last: bool = False) -> None:
         data = self._rest + data
         self._rest = data[-_LONGEST:]
+        if b"application_" not in data and b"job_" not in data:
+            return  # most of LOG, and faster to tell so
         for match in _ID.finditer(data):
             if match.end() == len(data) and not is_last:
                 return  # its number may go on in the next piece
@@ -80,18 +82,18 @@ class Heard:
         self._stop = stop
         self._lock = threading.Lock()
         self._applications = Applications()
-        self._tail = self._result_tail = b""
+        self._tail, self._result_tail = bytearray(), bytearray()
         self._is_deaf = False
 
     def result(self, data: bytes) -> None:
         with self._lock:
-            self._result_tail = (self._result_tail + data)[-_TAIL:]
+            _keep(self._result_tail, data)
         self._pass_on(self._output.result, data)
 
     def log(self, data: bytes) -> None:
         with self._lock:
             self._applications.feed(data)
-            self._tail = (self._tail + data)[-_TAIL:]
+            _keep(self._tail, data)
         self._pass_on(self._output.log, data)
 
     def applications(self) -> list[str]:
@@ -121,7 +123,14 @@ class Heard:
             self._stop.request(StopReason.FENCED)
 
 
-def _text(data: bytes) -> str:
+def _keep(tail: bytearray, data: bytes) -> None:
+    """Append, and drop the beginning only now and then: pieces may be small and many."""
+    tail += data
+    if len(tail) > 2 * _TAIL:
+        del tail[:-_TAIL]
+
+
+def _text(data: bytearray) -> str:
     return data.decode(errors="replace")
 
 

@@ -12,6 +12,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -126,6 +127,31 @@ def test_a_program_that_takes_too_long_times_out(tmp_path: Path) -> None:
     outcome, _ = run("sleep", tmp_path, timeout=timedelta(seconds=20))
 
     assert (outcome.ending, outcome.reason) == (Ending.FAILED, "TIMEOUT")
+
+
+def test_a_program_imports_what_its_py_files_hold(tmp_path: Path) -> None:
+    """A worker names every artifact .jar, which a zip of modules may be too."""
+    modules = tmp_path / "modules.jar"
+    with ZipFile(modules, "w") as file:
+        file.writestr("helper.py", "WORD = 'größer'\n")
+    program = """
+from pyspark.sql import SparkSession
+import helper
+numbers = SparkSession.builder.getOrCreate().sparkContext.parallelize([1, 2], 2)
+print(numbers.map(lambda n: __import__("helper").WORD * n).collect())
+"""
+    extra = {"master": "local[1]", "pyFiles": [9]}
+
+    outcome, kept = run(
+        "x",
+        tmp_path / "work",
+        content=program,
+        artifacts={"9": modules},
+        extra=extra,
+    )
+
+    assert outcome.ending is Ending.SUCCESS, kept.log_bytes
+    assert kept.result_bytes.decode() == "['größer', 'größergrößer']\n"
 
 
 def _jar(folder: Path) -> Path:
