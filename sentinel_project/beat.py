@@ -22,8 +22,9 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from sentinel_project import clock, dbfaults, memory
-from tasks_app import notifier, planner, rescuer, schedulers, wakeup
+from tasks_app import notices, notifier, planner, rescuer, schedulers, wakeup
 from tasks_app.celery_tasks import RINGER, SWEEP
+from tasks_app.rules.notices import SystemEvent
 from tasks_app.rules.steadiness import JUMP, Steadiness
 
 logger = logging.getLogger(__name__)
@@ -120,7 +121,13 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
             return next_at
         if self._pacer.is_time("doubt", _DOUBT_EVERY):
             logger.error("clock.doubtful", extra={"now": now.isoformat()})
+            self._tell_of_clock(now)
         return None  # what is due is not opened, so it must not keep us awake
+
+    def _tell_of_clock(self, now: datetime) -> None:
+        said = f"the clock reads {now.isoformat()} after a jump; until it is proved nothing opens"
+        once = f"{self._name} {now:%Y-%m-%dT%H}"
+        notices.tell(SystemEvent.CLOCK_DOUBTFUL, f"beat {self._name}", said, once=once, now=now)
 
     def _try(self, name: str, work: Callable[[], T]) -> T | None:
         """Run a pass; whatever it raises is logged and must not keep the others from running.

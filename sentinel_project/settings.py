@@ -234,6 +234,10 @@ SENTINEL_METRICS_TOKEN = env.text("SENTINEL_METRICS_TOKEN")
 SENTINEL_REQUEST_SECONDS = env.number("SENTINEL_REQUEST_SECONDS", 30)
 # Who follows a log occupies a thread of the web process: so many at once in each process.
 SENTINEL_MAX_TAILS = env.number("SENTINEL_MAX_TAILS", 4)
+# Whom to tell what is wrong with the installation itself, and what signs those posts.
+SENTINEL_ALARM_MAILS = env.words("SENTINEL_ALARM_MAILS")
+SENTINEL_ALARM_WEBHOOKS = env.words("SENTINEL_ALARM_WEBHOOKS")
+SENTINEL_ALARM_KEY = env.text("SENTINEL_ALARM_KEY")
 SENTINEL_ALLOW_ROOT = env.flag("SENTINEL_ALLOW_ROOT")
 # How long a stopping worker lets its runs go on before it hands them back.
 SENTINEL_DRAIN = timedelta(seconds=env.number("SENTINEL_DRAIN", 30))

@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 
 from jobs import audit
 from jobs.models import App, Job
+from jobs.rules.enums import AppKind
 from jobs.selectors import jobs_of
 from jobs.services.edits import locked_job
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
@@ -19,6 +20,7 @@ from tasks_app.models import Alarm, Delivery
 from tasks_app.rules.notices import AlarmEvent, DeliveryState
 
 MAX_ALARMS = 20
+_NONE = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,9 @@ def edit_alarm(
     before = shown(alarm)
     spec = AlarmSpec(**{**_spec(alarm), **changes})
     _check(spec)
+    if {"start_within", "finish_within", "is_enabled"} & set(changes):
+        # Begin again as one that was added now would, with what its old deadlines left open.
+        alarm.looked_at = now - max(alarm.start_within or _NONE, alarm.finish_within or _NONE)
     for name, value in _columns(spec).items():
         setattr(alarm, name, value)
     alarm.save()
@@ -79,7 +84,7 @@ def delete_alarm(alarm_id: int, *, app: App, user: str, now: datetime) -> int:
 def redeliver(delivery_id: int, *, app: App, user: str, now: datetime) -> Delivery:
     """Send a delivery once more, with as many tries as a new one."""
     found = Delivery.objects.select_for_update(of=("self",), no_key=True).filter(pk=delivery_id)
-    delivery = found.filter(job__in=jobs_of(app)).first()
+    delivery = found.filter(_seen_by(app)).first()
     if delivery is None:
         raise NotFound(f"no delivery {delivery_id}")
     if delivery.state == DeliveryState.PENDING:
@@ -110,7 +115,13 @@ def alarm_of(app: App, alarm_id: int) -> Alarm:
 
 
 def deliveries_of(app: App, **filters: Any) -> QuerySet[Delivery]:
-    return Delivery.objects.filter(job__in=jobs_of(app), **filters).order_by("-pk")
+    return Delivery.objects.filter(_seen_by(app), **filters).order_by("-pk")
+
+
+def _seen_by(app: App) -> Q:
+    """What is about the system is for ADMIN apps."""
+    own = Q(job__in=jobs_of(app))
+    return own | Q(job__isnull=True) if app.kind == AppKind.ADMIN else own
 
 
 def shown(alarm: Alarm) -> dict[str, Any]:

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 _PAUSE = 1.0
 _PAUSE_AFTER_FAULT = 5.0
+_WATCH_EVERY = 10.0
 
 
 class Notifier:
@@ -24,6 +25,7 @@ class Notifier:
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
+        self._watch_at = 0.0
         self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
 
     def start(self) -> None:
@@ -35,10 +37,19 @@ class Notifier:
         if self._thread.is_alive():
             self._thread.join(timeout=1)
 
+    def _watch(self) -> None:
+        """Look for what leaves no change, which costs more than to look for what does."""
+        if clock.monotonic() < self._watch_at:
+            return
+        self._watch_at = clock.monotonic() + _WATCH_EVERY
+        notices.watch_unopened(now=clock.now())
+        notices.watch_system(now=clock.now())
+
     def _run(self) -> None:
         pause = 0.0
         while not self._stopping.wait(pause):
             try:
+                self._watch()
                 # As long as there is much to send, there is no pause.
                 pause = 0.0 if notices.run_once(clock.now) else _PAUSE
             except Exception:

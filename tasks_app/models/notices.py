@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db import models
 from django.db.models import Q
 
-from tasks_app.rules.notices import AlarmEvent, Channel, DeliveryState
+from tasks_app.rules.notices import AlarmEvent, Channel, DeliveryState, SystemEvent
 from tasks_app.rules.states import TaskStatus
 
 
@@ -28,6 +28,8 @@ class Alarm(models.Model):
     created_by = models.CharField(max_length=256, blank=True, default="")
     #: Runs that were due before it are not looked at.
     created_at = models.DateTimeField()
+    #: When it was last looked for runs that were never opened; None: not yet.
+    looked_at = models.DateTimeField(null=True, editable=False)
 
     def __str__(self) -> str:
         return f"alarm {self.pk}"
@@ -56,13 +58,23 @@ class Change(models.Model):
 class Delivery(models.Model):
     """One thing to tell to one receiver, and how that went."""
 
-    job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="deliveries")
-    task = models.ForeignKey("tasks_app.Task", on_delete=models.CASCADE, related_name="+")
+    #: None: it is about the system, and for its operators.
+    job = models.ForeignKey(
+        "jobs.Job", null=True, on_delete=models.CASCADE, related_name="deliveries"
+    )
+    #: None: it is about a run that was never opened, known by its due time, or about the system.
+    task = models.ForeignKey(
+        "tasks_app.Task", null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    due_at = models.DateTimeField(null=True)
     #: None: a callback, or an alarm that was deleted.
     alarm = models.ForeignKey(Alarm, null=True, on_delete=models.SET_NULL, related_name="+")
-    #: A word of ``AlarmEvent``; empty: a callback.
+    #: A word of ``AlarmEvent`` or ``SystemEvent``; empty: a callback.
     event = models.CharField(
-        max_length=16, blank=True, default="", choices=[(e.value, e.value) for e in AlarmEvent]
+        max_length=16,
+        blank=True,
+        default="",
+        choices=[(e.value, e.value) for e in (*AlarmEvent, *SystemEvent)],
     )
     channel = models.CharField(max_length=8, choices=[(c.value, c.value) for c in Channel])
     target = models.CharField(max_length=1024)

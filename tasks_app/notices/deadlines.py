@@ -1,6 +1,6 @@
 """Alarms that no change raises: a run that has not started, or not finished, by its deadline.
 
-Only runs that are there are looked at: one that was never opened is the planner's to explain.
+These are the runs that have a task; ``unopened`` looks for those that were never opened.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from django.db.models import (
 
 from tasks_app.models import Alarm, Delivery, Task
 from tasks_app.notices.expanding import insert, of_alarm
+from tasks_app.notices.payloads import run_of
 from tasks_app.rules.notices import AlarmEvent
 from tasks_app.rules.states import UNFINISHED, TaskKind
 
@@ -48,7 +49,11 @@ def _raise(event: AlarmEvent, now: datetime) -> int:
             within = getattr(alarm, column)
             text = f"not within {within.total_seconds():g} s of its due time; {task.reason_text}"
             once = f"{event.value} of task {task.pk}"
-            insert(list(of_alarm(alarm, event, task, once=once, text=text.rstrip("; "), now=now)))
+            insert(
+                list(
+                    of_alarm(alarm, event, run_of(task), once=once, text=text.rstrip("; "), now=now)
+                )
+            )
     return len(late)
 
 
@@ -58,8 +63,9 @@ def _late(event: AlarmEvent, column: str, now: datetime) -> QuerySet[Task]:
     bound = ExpressionWrapper(
         Value(now, output_field=DateTimeField()) - within, output_field=DateTimeField()
     )
+    as_unopened = Q(task__isnull=True, job=OuterRef("job"), due_at=OuterRef("due_at"))
     told = Delivery.objects.filter(
-        alarm=OuterRef("job__alarms"), task=OuterRef("pk"), event=event.value
+        Q(task=OuterRef("pk")) | as_unopened, alarm=OuterRef("job__alarms"), event=event.value
     )
     not_yet = Q(started_at__isnull=True) if event is AlarmEvent.NOT_STARTED else Q()
     rows = Task.objects.filter(

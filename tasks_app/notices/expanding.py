@@ -9,8 +9,9 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from tasks_app.models import Alarm, Change, Delivery, Task
+from tasks_app.models import Alarm, Change, Delivery
 from tasks_app.notices import payloads
+from tasks_app.notices.payloads import Run
 from tasks_app.rules.notices import AlarmEvent, Channel, DeliveryState, raised, receivers
 from tasks_app.rules.states import TaskStatus
 
@@ -50,12 +51,13 @@ def _can_skip() -> bool:
 def _deliveries(change: Change, alarms: list[Alarm], now: datetime) -> Iterator[Delivery]:
     task = change.task
     if task.job.callback_url:
-        yield _delivery(
-            task,
+        yield delivery(
             (Channel.WEBHOOK, task.job.callback_url),
             once=f"change {change.pk}",
             payload=payloads.callback(change),
             now=now,
+            job_id=task.job_id,
+            task=task,
         )
     event = raised(TaskStatus(change.to_status), change.reason)
     if event is None:
@@ -68,23 +70,25 @@ def _deliveries(change: Change, alarms: list[Alarm], now: datetime) -> Iterator[
     )
     for alarm in alarms:
         if event.value in alarm.events:
-            once, text = f"change {change.pk}", change.reason_text
-            yield from of_alarm(alarm, event, task, once=once, text=text, now=now)
+            once, run = f"change {change.pk}", payloads.run_of(task)
+            yield from of_alarm(alarm, event, run, once=once, text=change.reason_text, now=now)
 
 
 def of_alarm(
-    alarm: Alarm, event: AlarmEvent, task: Task, *, once: str, text: str, now: datetime
+    alarm: Alarm, event: AlarmEvent, run: Run, *, once: str, text: str, now: datetime
 ) -> Iterator[Delivery]:
     """Yield what an alarm tells its receivers; suppressed if it was told within its quiet time."""
     is_quiet = _was_told(alarm, event, now)
-    payload = payloads.alarm(alarm, event, task, text, now)
+    payload = payloads.alarm(alarm, event, run, text, now)
     for receiver in receivers(alarm.webhooks, alarm.mails):
-        yield _delivery(
-            task,
+        yield delivery(
             receiver,
             once=f"{once} alarm {alarm.pk}",
             payload=payload,
             now=now,
+            job_id=run.job.pk,
+            task=run.task,
+            due_at=run.due_at,
             alarm=alarm,
             event=event.value,
             **({"state": DeliveryState.SUPPRESSED.value} if is_quiet else {}),
@@ -100,8 +104,7 @@ def _was_told(alarm: Alarm, event: AlarmEvent, now: datetime) -> bool:
     return told.exclude(state=DeliveryState.SUPPRESSED.value).exists()
 
 
-def _delivery(
-    task: Task,
+def delivery(
     receiver: tuple[Channel, str],
     *,
     once: str,
@@ -109,11 +112,10 @@ def _delivery(
     now: datetime,
     **words: Any,
 ) -> Delivery:
+    """Return a new delivery; two of one ``once`` and receiver are the same."""
     channel, target = receiver
     key = hashlib.sha256(f"{once} {channel} {target}".encode()).hexdigest()
     made = Delivery(
-        job_id=task.job_id,
-        task=task,
         channel=channel.value,
         target=target,
         once_key=key,

@@ -12,7 +12,7 @@ from django.core.mail import EmailMessage
 
 from tasks_app.models import Delivery
 from tasks_app.notices.answers import Answer
-from tasks_app.rules.notices import AlarmEvent, sentence
+from tasks_app.rules.notices import AlarmEvent, line_of, sentence
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _REFUSED_FOR_EVER = range(500, 600)
@@ -20,14 +20,21 @@ _REFUSED_FOR_EVER = range(500, 600)
 
 def sender(delivery: Delivery) -> Callable[[], Answer]:
     told = delivery.payload
-    due = _EPOCH + timedelta(milliseconds=told["scheduleTime"])
-    local = due.astimezone(delivery.job.zone).isoformat(" ", "seconds")
-    line = sentence(AlarmEvent(told["event"]), told["jobName"], local, told["reasonText"] or "")
+    line = _line(delivery)
     body = f"{line}\n\n{json.dumps(told, indent=2, ensure_ascii=False)}\n"
     message = EmailMessage(f"[Sentinel] {line}", body, settings.SENTINEL_MAIL_FROM)
     message.to = [delivery.target]
     message.extra_headers = {"X-Sentinel-Delivery": str(delivery.pk)}
     return lambda: _send(message)
+
+
+def _line(delivery: Delivery) -> str:
+    told = delivery.payload
+    if delivery.job is None:
+        return line_of(f"{told['subject']}: {told['event']} ({told['reasonText']})")
+    due = _EPOCH + timedelta(milliseconds=told["scheduleTime"])
+    local = due.astimezone(delivery.job.zone).isoformat(" ", "seconds")
+    return sentence(AlarmEvent(told["event"]), told["jobName"], local, told["reasonText"] or "")
 
 
 def _send(message: EmailMessage) -> Answer:

@@ -30,6 +30,14 @@ class AlarmEvent(StrEnum):
     NOT_FINISHED = "NOT_FINISHED"
 
 
+class SystemEvent(StrEnum):
+    """What the operators of an installation are told (X-9, D-81)."""
+
+    EXPRESSION_FAULT = "EXPRESSION_FAULT"
+    CLOCK_DOUBTFUL = "CLOCK_DOUBTFUL"
+    NO_WORKERS = "NO_WORKERS"
+
+
 class Channel(StrEnum):
     WEBHOOK = "WEBHOOK"
     MAIL = "MAIL"
@@ -80,8 +88,12 @@ def sentence(event: AlarmEvent, job: str, due: str, text: str) -> str:
         AlarmEvent.NOT_STARTED: "has not started in time",
         AlarmEvent.NOT_FINISHED: "has not finished in time",
     }[event]
-    line = f"{job}: the run of {due} {said}" + (f" ({text})" if text else "")
-    return " ".join(line.split())[:_LONGEST_LINE]
+    return line_of(f"{job}: the run of {due} {said}" + (f" ({text})" if text else ""))
+
+
+def line_of(text: str) -> str:
+    """Return ``text`` as one line that is short enough for a subject."""
+    return " ".join(text.split())[:_LONGEST_LINE]
 
 
 def receivers(webhooks: Sequence[str], mails: Sequence[str]) -> list[tuple[Channel, str]]:

@@ -188,8 +188,9 @@ class DeliveryStanding(TypedDict):
 
 
 class DeliveryData(DeliveryStanding):
-    jobId: Id
-    taskId: Id
+    jobId: Annotated[Id, "null: about the system"] | None
+    taskId: Annotated[Id, "null: the run was never opened"] | None
+    scheduleTime: Annotated[Millis, "of a run that an alarm is about"] | None
     alarmId: Id | None
     event: Annotated[str, "empty: a callback"]
     channel: Annotated[str, Channel]
@@ -239,6 +240,7 @@ def _delivery(row: Delivery) -> DeliveryData:
         "state": row.state,
         "jobId": row.job_id,
         "taskId": row.task_id,
+        "scheduleTime": to_millis(row.due_at),
         "alarmId": row.alarm_id,
         "event": row.event,
         "channel": row.channel,

@@ -167,6 +167,7 @@ def test_it_is_given_up_after_the_last_try_and_begins_anew_on_request(
     assert (tried, delivery.state) == (MAX_TRIES, DeliveryState.GIVEN_UP)
 
     receiver.status = 200
+    assert delivery.job
     app = delivery.job.app
     alarm_services.redeliver(delivery.pk, app=app, user="ann", now=tick())
     notices.deliver_due(tick)
@@ -181,6 +182,7 @@ def test_only_ones_own_and_what_is_over_is_delivered_again(
     receiver: Receiver, tick: SetClock
 ) -> None:
     delivery = killed(receiver)
+    assert delivery.job
 
     with pytest.raises(Refused, match="still on its way"):
         alarm_services.redeliver(delivery.pk, app=delivery.job.app, user="ann", now=NOW)
