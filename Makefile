@@ -4,7 +4,7 @@ POSTGRES ?= postgres://postgres@127.0.0.1/sentinel
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-postgres thorough check fix lock bench chaos fuzz clean install install-dev
+.PHONY: help up test test-postgres test-hive thorough check fix lock bench chaos fuzz clean install install-dev install-hive
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,12 @@ test: install-dev ## run every test; those that need a server run where one answ
 
 test-postgres: install-dev ## run the flow and api tests entirely on PostgreSQL
 	SENTINEL_DATABASE_URL=$(POSTGRES) $(BIN)/pytest tests/flow tests/api -n auto --dist loadgroup
+
+test-hive: install-dev ## test hive and spark jobs on the real thing: downloads Spark, needs Java
+	@if command -v java >/dev/null; then $(MAKE) --no-print-directory install-hive && \
+	  HIVE_TEST_SPARK_HOME=$$(echo "$$PWD"/.venv-hive/lib/python*/site-packages/pyspark) \
+	  $(BIN)/pytest --timeout=300 tests/hive; \
+	else echo "skipped: there is no Java on the PATH"; fi
 
 thorough: install-dev ## search for long: the engine's machine, races by the thousand, schedules
 	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest --timeout=3600 -n auto tests/property \
@@ -51,7 +57,7 @@ chaos: install-dev ## faults by seed against whole installations for 10 minutes:
 
 clean: ## remove caches; data in run/ stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 # The command line, run from this checkout: the project itself is not a package that is installed.
 $(BIN)/sentinel: $(BIN)/python sentinel_project/client/launcher.py
@@ -69,6 +75,15 @@ install-dev: .venv/bin/python
 	  echo "installing from requirements-dev.lock"; \
 	  $(PIP) install --require-hashes -r requirements-dev.lock \
 	  && cp requirements-dev.lock requirements.lock .venv/; }
+
+# Of Spark only the server is used, so it has a venv of its own.
+install-hive:
+	@test -x .venv-hive/bin/python || $(PYTHON) -m venv .venv-hive
+	@cmp -s tests/hive/requirements.lock .venv-hive/requirements.lock || { \
+	  echo "installing from tests/hive/requirements.lock" \
+	  && .venv-hive/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes \
+	    -r tests/hive/requirements.lock \
+	  && cp tests/hive/requirements.lock .venv-hive/; }
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' \

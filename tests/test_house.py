@@ -190,7 +190,7 @@ def test_the_top_level_is_the_agreed_one() -> None:
         "requirements.lock",
         "tests",
     }
-    ignored = {".git", ".venv", "run", "uv.lock"}
+    ignored = {".git", ".venv", ".venv-hive", "run", "uv.lock"}
     found = {
         path.name
         for path in ROOT.iterdir()
