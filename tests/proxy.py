@@ -15,7 +15,8 @@ class Proxy:
     """Listens on a port of its own and forwards to ``target``.
 
     ``cut`` closes every connection and refuses new ones, as a server that is down does. ``freeze``
-    keeps them open and carries nothing, as one that hangs does. ``heal`` ends both.
+    keeps them open and carries nothing, as one that hangs does. ``refuse`` lets those go on that
+    are there, and no new one. ``heal`` ends all of it.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -36,6 +37,9 @@ class Proxy:
             pairs, self._pairs = self._pairs, set()
         for pair in pairs:
             _close(*pair)
+
+    def refuse(self) -> None:
+        self._is_cut = True
 
     def freeze(self) -> None:
         self._flows.clear()

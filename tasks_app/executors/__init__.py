@@ -11,7 +11,18 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
 from sentinel_project.errors import InvalidParameters
-from tasks_app.executors import dummy, http, java, mapreduce, presto, python, shell, spark, sql
+from tasks_app.executors import (
+    dummy,
+    hive,
+    http,
+    java,
+    mapreduce,
+    presto,
+    python,
+    shell,
+    spark,
+    sql,
+)
 from tasks_app.executors.base import Executor
 from tasks_app.executors.jobtype import JobType, Others
 
@@ -21,6 +32,7 @@ GROUP = "sentinel.executors"
 _MAX_NAME = 32
 _OURS: Mapping[str, JobType] = {
     "dummy": dummy.TYPE,
+    "hive": hive.TYPE,
     "http": http.TYPE,
     "java": java.TYPE,
     "mapreduce": mapreduce.TYPE,
