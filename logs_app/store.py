@@ -198,9 +198,10 @@ def delete_of(attempt_ids: Collection[int]) -> int:
 class Writer:
     """Both streams of one attempt, on their way into the store (X-30).
 
-    Any thread may print. One thread writes: it calls ``flush_due`` at least twice a second and, in
-    the transaction that settles the attempt, ``finish``. Only that thread meets the database and
-    its errors; after an error it calls again, and nothing is lost or doubled.
+    Any thread may print. One calls ``flush_due`` at least twice a second; one calls ``finish``, in
+    the transaction that settles the attempt, and waits for no flush: from then on a flush leaves
+    the buffers alone, so what both send is the same. Only they meet the database and its errors;
+    after an error they call again, and nothing is lost or doubled.
     """
 
     def __init__(
@@ -265,7 +266,7 @@ class Writer:
             self._is_sealed = True
         for kind, buffer in self._buffers.items():
             for start, data in buffer.rest(_BATCH):
-                self._append(kind, start, data)
+                self._refuse_if_fenced(not self._append(kind, start, data))
             if buffer.dropped:
                 Stream.objects.filter(
                     attempt_id=self._attempt_id, kind=kind, fence=self._fence, closed_at=None
@@ -279,21 +280,26 @@ class Writer:
                 buffer.close()
 
     def _flush_batch(self, kind: StreamKind) -> bool:
+        """Write the first bytes; False: there are none, or they are the end's to write."""
         buffer = self._buffers[kind]
         with self._lock:
-            data = buffer.offer(_BATCH)
-        if data:
-            self._append(kind, buffer.start, data)
-            with self._lock:
+            data = b"" if self._is_sealed else buffer.offer(_BATCH)
+            start = buffer.start
+        is_stored = bool(data) and self._append(kind, start, data)
+        with self._lock:
+            if self._is_sealed or not data:
+                return False  # refused or not: the end finds out by itself whether it is ours
+            if is_stored:
                 buffer.forget()
-        return bool(data)
+        self._refuse_if_fenced(not is_stored)
+        return True
 
-    def _append(self, kind: StreamKind, start: int, data: bytes) -> None:
-        if not append(self._attempt_id, kind, fence=self._fence, start=start, data=data):
+    def _append(self, kind: StreamKind, start: int, data: bytes) -> bool:
+        return append(self._attempt_id, kind, fence=self._fence, start=start, data=data)
+
+    def _refuse_if_fenced(self, is_fenced: bool = False) -> None:
+        if is_fenced:
             self._is_fenced = True
             self.close()
-            self._refuse_if_fenced()
-
-    def _refuse_if_fenced(self) -> None:
         if self._is_fenced:
             raise Fenced(f"attempt {self._attempt_id} is not ours any more")
