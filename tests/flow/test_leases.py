@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 
 import pytest
+from django.db.backends.signals import connection_created
 from django.db.models.functions import Now
 
 from logs_app import store
+from logs_app.models import StreamKind
 from sentinel_project import clock
-from tasks_app import claims, rescuer
+from tasks_app import claims, heart, rescuer, runner
 from tasks_app.executors.base import Stop, StopReason
 from tasks_app.heart import Charge, Heart
 from tasks_app.models import Attempt, SystemState
@@ -81,6 +87,94 @@ def test_an_attempt_whose_beat_was_never_confirmed_is_given_up(beating: Heart) -
     beating.take(charge)
 
     assert eventually(lambda: charge.stop.reason is StopReason.FENCED)
+
+
+def start_fails_once(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Have the kernel refuse the next thread of that name."""
+    start, refused = threading.Thread.start, []
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == name and not refused:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+@pytest.mark.parametrize("name", ["heart", "watch"])
+def test_a_thread_that_could_not_start_is_started_for_the_next_attempt(
+    beating: Heart, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    start_fails_once(monkeypatch, name)
+    first, late = charge_of(make_attempt()), charge_of(make_attempt())
+    late.confirmed_at -= 3600
+    with pytest.raises(RuntimeError, match="new thread"):
+        beating.take(first)
+    beating.drop(first)
+    attempt = make_attempt(lease_until=clock.now() - timedelta(days=1))
+
+    beating.take(charge_of(attempt))
+    beating.take(late)
+
+    assert eventually(lambda: lease_left(attempt) > 2 * SECOND)
+    assert eventually(lambda: late.stop.reason is StopReason.FENCED)
+
+
+def test_an_attempt_that_no_heart_could_take_is_nobodys_charge(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heart, "_hearts", {})
+    start_fails_once(monkeypatch, "heart")
+    task = make_task(ready_at=clock.now() - SECOND)
+
+    with pytest.raises(RuntimeError, match="new thread"):
+        runner.run(task.pk, worker="w1", clock=clock.now)
+
+    assert heart.of_this_process(QUICK)._all() == []
+
+
+def test_a_heart_outlives_whatever_one_beat_meets(beating: Heart) -> None:
+    """Nothing else renews what runs here; the error comes with the heart's own connection."""
+    failed = threading.Event()
+
+    def fail(**_: object) -> None:
+        if threading.current_thread().name == "heart" and not failed.is_set():
+            failed.set()
+            raise MemoryError
+
+    attempt = make_attempt(lease_until=clock.now() - timedelta(days=1))
+    connection_created.connect(fail)
+    try:
+        beating.take(charge_of(attempt))
+
+        assert eventually(lambda: lease_left(attempt) > 2 * SECOND)
+    finally:
+        connection_created.disconnect(fail)
+    assert failed.is_set()
+
+
+def test_output_that_a_disk_does_not_give_back_holds_up_no_other(
+    beating: Heart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    spilled, other = charge_of(make_attempt()), charge_of(make_attempt())
+    monkeypatch.setattr(os, "pread", fail)
+    with closing(spilled.writer):
+        spilled.writer.result(b"x" * 2 * 1024 * 1024)
+        other.writer.result(b"fine")
+
+        beating.take(spilled)
+        beating.take(other)
+
+        assert eventually(lambda: result_of(other) == "fine")
+        beating.drop(spilled)
+
+
+def result_of(charge: Charge) -> str:
+    return store.read_all(charge.attempt_id, StreamKind.RESULT).text
 
 
 @pytest.mark.parametrize("hours", [-1, 0, 1])
