@@ -20,6 +20,8 @@ from tasks_app.models import Alarm, Delivery
 from tasks_app.rules.notices import AlarmEvent, DeliveryState
 
 MAX_ALARMS = 20
+#: Of each kind; a thousand would be a way to send bulk mail.
+MAX_RECEIVERS = 20
 _NONE = timedelta(0)
 
 

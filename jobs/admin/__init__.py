@@ -5,6 +5,7 @@ from __future__ import annotations
 from jobs.admin.apps import AppAdmin
 from jobs.admin.assets import ArtifactAdmin, CredentialAdmin, ScriptAdmin, ScriptVersionAdmin
 from jobs.admin.audit import AuditEntryAdmin
+from jobs.admin.grants import GrantAdmin
 from jobs.admin.groups import WorkerGroupAdmin
 from jobs.admin.jobs import JobAdmin
 
@@ -13,6 +14,7 @@ __all__ = [
     "ArtifactAdmin",
     "AuditEntryAdmin",
     "CredentialAdmin",
+    "GrantAdmin",
     "JobAdmin",
     "ScriptAdmin",
     "ScriptVersionAdmin",

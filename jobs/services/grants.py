@@ -38,3 +38,13 @@ def set_grants(job_id: int, app_names: Sequence[str], *, app: App, user: str, no
         after={"app_names": wanted},
     )
     return job
+
+
+@transaction.atomic
+def change_grants(
+    job_id: int, *, add: str = "", drop: str = "", app: App, user: str, now: datetime
+) -> Job:
+    """Let one more app wait for the job, or one fewer."""
+    job = locked_job(job_id, app)
+    names = {*job.grants.values_list("app_name", flat=True), *filter(None, [add])} - {drop}
+    return set_grants(job_id, sorted(names), app=app, user=user, now=now)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tasks_app.admin.alarms import AlarmAdmin
 from tasks_app.admin.attempts import AttemptAdmin
-from tasks_app.admin.notices import AlarmAdmin, DeliveryAdmin
+from tasks_app.admin.notices import DeliveryAdmin
 from tasks_app.admin.records import (
     DailySumAdmin,
     EventAdmin,

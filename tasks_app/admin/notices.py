@@ -1,4 +1,4 @@
-"""Admin: alarms, and what was told to whom, with a way to tell it again (D-84)."""
+"""Admin: what was told to whom, with a way to tell it again (D-84)."""
 
 from __future__ import annotations
 
@@ -13,28 +13,7 @@ from django.utils.safestring import SafeString
 from sentinel_project.admin_base import ReadOnlyAdmin, acting, instant, labelled, when
 from sentinel_project.errors import SentinelError
 from tasks_app import alarm_services
-from tasks_app.models import Alarm, Delivery
-
-
-@admin.register(Alarm)
-class AlarmAdmin(ReadOnlyAdmin):
-    list_display = ("id", "job", "about", "tells", "enabled", instant("created_at"), "created_by")
-    list_filter = ("is_enabled",)
-    list_select_related = ("job",)
-    search_fields = ("job__name",)
-    ordering = ("-pk",)
-
-    @admin.display(description="about")
-    def about(self, alarm: Alarm) -> str:
-        return ", ".join(alarm.events)
-
-    @admin.display(description="tells")
-    def tells(self, alarm: Alarm) -> str:
-        return ", ".join([*alarm.webhooks, *alarm.mails])
-
-    @labelled("enabled")
-    def enabled(self, alarm: Alarm) -> str:
-        return "enabled" if alarm.is_enabled else "disabled"
+from tasks_app.models import Delivery
 
 
 @admin.register(Delivery)

@@ -20,11 +20,9 @@ from sentinel_project.wire.fields import (
 )
 from sentinel_project.wire.params import Given, Params
 from sentinel_project.wire.schemas import Id, Millis, Seconds
-from tasks_app.alarm_services import AlarmSpec
+from tasks_app.alarm_services import MAX_RECEIVERS, AlarmSpec
 from tasks_app.models import Alarm, Delivery
 from tasks_app.rules.notices import AlarmEvent, Channel, DeliveryState
-
-_MAX_RECEIVERS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +66,15 @@ class DeliveryRef:
 
 
 class _Receivers(ListField):
-    """A few addresses; a thousand would be a way to send bulk mail."""
+    """A few addresses."""
 
     def to_internal_value(self, data: Any) -> Any:
         found = super().to_internal_value(data)
-        if len(found) > _MAX_RECEIVERS:
+        if len(found) > MAX_RECEIVERS:
             self.fail("max_length")
         return found
 
-    default_error_messages = {"max_length": f"must hold at most {_MAX_RECEIVERS}"}
+    default_error_messages = {"max_length": f"must hold at most {MAX_RECEIVERS}"}
 
 
 class _AlarmParams(Params):

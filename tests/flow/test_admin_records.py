@@ -47,7 +47,7 @@ def test_tasks_are_filtered_and_found_by_id(desk: Client) -> None:
 @pytest.mark.parametrize(
     "model",
     [
-        *("attempt", "gap", "event", "worker", "scheduler", "systemstate", "task", "alarm"),
+        *("attempt", "gap", "event", "worker", "scheduler", "systemstate", "task"),
         *("delivery", "dailysum"),
     ],
 )
