@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ _MASTER = re.compile(
 _QUEUE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,255}", re.ASCII)
 _MEMORY = re.compile(r"[1-9][0-9]{0,8}([kmgt]b?)?", re.ASCII | re.IGNORECASE)
 _SETTING = re.compile(r"spark\.[A-Za-z0-9_.-]{1,250}", re.ASCII)
+_TAGS = "spark.yarn.tags"
 _OTHERWISE = {"spark.master": "master", "spark.submit.deployMode": "deployMode"}
 _OPTIONS = {
     "master": "--master",
@@ -89,15 +91,21 @@ def execute(execution: Execution, output: Output, stop: Stop) -> Outcome:
             content = execution.artifacts[execution.content]
         else:
             write_private(content, execution.content)
-        options, args = _options(execution), execution.extra.get("args", ())
+        tag = _tag(execution.extra)
+        options, args = _options(execution, tag), execution.extra.get("args", ())
         argv = COMMAND.words(options=options, content=[str(content)], args=args)
         scratch = {"SPARK_LOCAL_DIRS": str(home)}
         env = scratch | client_environment(execution, home, own=PARAMS)
         env |= hand_secrets(execution, home)
-        return run_client(execution, argv, output, stop, env=env, cwd=home)
+        return run_client(execution, argv, output, stop, env=env, cwd=home, tag=tag)
 
 
-def _options(execution: Execution) -> list[str]:
+def _tag(extra: Mapping[str, Any]) -> str:
+    """Return a mark by which YARN knows the run: its LOG may be quiet. None off YARN."""
+    return f"sentinel-{uuid.uuid4().hex}" if extra.get("master", "yarn") == "yarn" else ""
+
+
+def _options(execution: Execution, tag: str) -> list[str]:
     extra = execution.extra
     name = f"sentinel-{execution.job_id}-{execution.task_id}-{execution.attempt_number}"
     told = {"name": name} | {key: extra[key] for key in _OPTIONS if key in extra}
@@ -105,7 +113,10 @@ def _options(execution: Execution) -> list[str]:
     for key, option in (("jars", "--jars"), ("pyFiles", "--py-files")):
         if extra.get(key):
             words += [option, ",".join(str(execution.artifacts[str(each)]) for each in extra[key])]
-    for key, value in extra.get("conf", {}).items():
+    conf = dict(extra.get("conf", {}))
+    if tag:
+        conf[_TAGS] = f"{conf[_TAGS]},{tag}" if _TAGS in conf else tag
+    for key, value in conf.items():
         words += ["--conf", f"{key}={params.spelled(value)}"]
     return words
 

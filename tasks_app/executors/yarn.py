@@ -12,6 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from sentinel_project import clock
@@ -96,10 +97,10 @@ class Heard:
             _keep(self._tail, data)
         self._pass_on(self._output.log, data)
 
-    def applications(self) -> list[str]:
-        """Return the ids of all applications, the newest first; LOG is at its end."""
+    def applications(self, since: datetime) -> dict[str, datetime]:
+        """Return all applications of a run that began at ``since``; LOG is at its end."""
         with self._lock:
-            return self._applications.all()
+            return dict.fromkeys(self._applications.all(), since)
 
     def words(self) -> str:
         """Return the line that says best why the client failed, or nothing.
@@ -142,8 +143,11 @@ def run_client(
     *,
     env: Mapping[str, str],
     cwd: Path,
+    tag: str = "",
 ) -> Outcome:
     """Run ``argv`` as ``run_command`` does, and end its applications unless it ended well.
+
+    These are the ones that LOG tells, and the ones with the ``tag``, which the client was told.
 
     What earlier attempts have left on the cluster is ended before, for nobody was there to do it.
     """
@@ -157,7 +161,7 @@ def run_client(
     try:
         outcome = run_command(execution, argv, heard, stop, env=env, cwd=cwd)
     except Exception:
-        yarn_ending.end(dict.fromkeys(heard.applications(), since), execution, cwd, _log)
+        yarn_ending.end(heard.applications(since), execution, cwd, _log, tag=tag)
         raise
     if outcome.ending is Ending.SUCCESS:
         return outcome
@@ -165,7 +169,9 @@ def run_client(
     if told_its_end and (words := heard.words()):
         tell(words)
         outcome = replace(outcome, message=f"{outcome.message.removesuffix('.')}: {words}")
-    left = yarn_ending.end(dict.fromkeys(heard.applications(), since), execution, cwd, tell)
+    left = yarn_ending.end(
+        heard.applications(since), execution, cwd, tell, tag=tag, is_tag_sure=not told_its_end
+    )
     if not left or (told_its_end and not yarn_ending.is_possible()):
         return outcome  # where nobody can look, what the client told must do
     return _unconfirmed(outcome, left)

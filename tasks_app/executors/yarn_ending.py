@@ -10,7 +10,7 @@ import os
 import shlex
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -36,6 +36,7 @@ _POLL_SECONDS = 0.5
 _OVER = {"FINISHED", "FAILED", "KILLED"}
 #: An application that began so long before its run is not the run's, whatever its LOG says.
 _CLOCKS_DIFFER = timedelta(minutes=5)
+_EVER = datetime.fromtimestamp(0, UTC)
 _SHOWN = 300
 #: What the command says of an application that the cluster does not know.
 _UNKNOWN = b"doesn't exist in RM"
@@ -52,6 +53,9 @@ class _NoAnswer(Exception):
 
 
 class _Way(Protocol):
+    def tagged(self, tag: str) -> Collection[str]:
+        """Return the ids of what has the tag, as far as it can tell. Raises ``NotEnded``."""
+
     def end(self, application: str, since: datetime, deadline: float) -> str:
         """Return how it ended. Raises ``NotEnded``."""
 
@@ -68,16 +72,28 @@ def end(
     execution: Execution,
     home: Path,
     tell: Callable[[str], None],
+    *,
+    tag: str = "",
+    is_tag_sure: bool = True,
 ) -> list[str]:
-    """End what runs have started, of which is told when they began; return what may still run."""
-    if not applications:
+    """End what runs have started, of which is told when they began; return what may still run.
+
+    Where the cluster can be asked, what has the ``tag`` is ended too. ``is_tag_sure`` False: there
+    need be nothing that has it, so a cluster that does not answer leaves nothing in doubt.
+    """
+    if not applications and not tag:
         return []
-    left = []
+    left: list[str] = []
     deadline = monotonic() + _SECONDS
     addresses = os.environ.get(ADDRESSES)
     way: _Way = _Rest(addresses) if addresses else _Command(execution, home)
     with closing(way):
-        for application, since in applications.items():
+        try:
+            tagged = dict.fromkeys(way.tagged(tag) if tag else (), _EVER)
+        except NotEnded as error:
+            tell(f"what it started cannot be looked up: {error}")
+            tagged, left = {}, [f"what is tagged {tag}"] if is_tag_sure else []
+        for application, since in {**applications, **tagged}.items():
             tell(f"{application}: told to end")
             try:
                 tell(f"{application}: {way.end(application, since, deadline)}")
@@ -96,6 +112,14 @@ class _Rest:
 
     def close(self) -> None:
         self._client.close()
+
+    def tagged(self, tag: str) -> Collection[str]:
+        try:
+            said = self._asked("GET", f"/ws/v1/cluster/apps?applicationTags={tag}") or {}
+        except _NoAnswer as error:
+            raise NotEnded(str(error)) from None
+        found = (said.get("apps") or {}).get("app") or ()
+        return [str(app["id"]) for app in found if app.get("state") not in _OVER]
 
     def end(self, application: str, since: datetime, deadline: float) -> str:
         path, why = f"/ws/v1/cluster/apps/{application}", "no time was left"
@@ -130,9 +154,8 @@ class _Rest:
         parts = urlsplit(base)
         port = f":{parts.port}" if parts.port else ""
         user = {"user.name": unquote(parts.username)} if parts.username else {}
-        response = self._client.request(
-            method, f"{parts.scheme}://{parts.hostname}{port}{path}", json=body, params=user
-        )
+        url = httpx.URL(f"{parts.scheme}://{parts.hostname}{port}{path}").copy_merge_params(user)
+        response = self._client.request(method, url, json=body)
         if response.status_code == httpx.codes.NOT_FOUND and _NOT_FOUND in response.text:
             return None
         if not response.is_success:  # a redirection comes from one that is not the active one
@@ -173,6 +196,10 @@ class _Command:
 
     def close(self) -> None:
         """Each command has ended by itself."""
+
+    def tagged(self, tag: str) -> Collection[str]:
+        """The command knows applications by their ids alone."""
+        return ()
 
     def end(self, application: str, since: datetime, deadline: float) -> str:
         words = _kill_words(application)

@@ -116,6 +116,35 @@ def test_a_timeout_a_shutdown_and_a_lost_fence_end_it_too(server: Double, tmp_pa
     assert server.states() == ["KILLED"] * 3
 
 
+def test_what_a_quiet_client_has_submitted_is_found_by_its_tag(
+    server: Double, tmp_path: Path
+) -> None:
+    server.add(f"application_{EPOCH}_9999")
+    extra = {"conf": {"spark.yarn.tags": "etl,nightly"}, "args": ["quiet submit hang"]}
+    running = Run(execution_of("", tmp_path, extra=extra))
+    assert eventually(lambda: b"WARN" in running.kept.log_bytes)
+
+    running.stop(StopReason.KILL)
+
+    assert running.outcome().reason == "KILL"
+    assert server.states() == ["RUNNING", "KILLED"]
+    assert server.apps[FIRST]["applicationTags"].startswith("etl,nightly,sentinel-")
+
+
+@pytest.mark.parametrize(("master", "reason"), [("yarn", "KILL_UNCONFIRMED"), ("local", "KILL")])
+def test_a_cluster_that_cannot_be_asked_for_tags_proves_nothing(
+    master: str, reason: str, server: Double, tmp_path: Path
+) -> None:
+    extra = {"master": master, "args": ["quiet submit hang"]}
+    running = Run(execution_of("", tmp_path, extra=extra))
+    assert eventually(lambda: b"WARN" in running.kept.log_bytes)
+    server.refuses = (403, "no")
+
+    running.stop(StopReason.KILL)
+
+    assert running.outcome().reason == reason
+
+
 class FencedOutput(Kept):
     """An output of an attempt that is not ours any more."""
 
@@ -305,6 +334,16 @@ def test_a_failure_beside_a_cluster_that_cannot_be_asked_is_not_retried(
     assert "onnection refused" in kept.log_bytes.decode()
 
 
+def test_a_failure_before_anything_was_submitted_is_retried_when_the_cluster_is_down(
+    server: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTINEL_YARN_RM", "http://127.0.0.1:9")
+
+    outcome, _ = run("raise", tmp_path)
+
+    assert (outcome.reason, outcome.is_final) == ("EXIT_CODE", False)
+
+
 class BrokenOutput(Kept):
     """An output that cannot be written."""
 
@@ -353,6 +392,7 @@ def test_spark_is_told_by_words_and_no_shell_reads_them(
     expected += " --class com.example.Main --queue root.etl --executor-memory 2g --num-executors 3"
     files = ["--jars", f"{tmp_path}/b.jar", "--py-files", f"{tmp_path}/c.zip"]
     conf = ["--conf", "spark.a=x y; $(touch hit)", "--conf", "spark.b=true"]
+    conf += ["--conf", next(word for word in words if word.startswith("spark.yarn.tags=sentinel-"))]
     assert words == [*expected.split(), *files, *conf, f"{tmp_path}/a.jar", "größer `id`", "show"]
     assert (variables["HADOOP_CONF_DIR"], variables["day"]) == ("/etc/hadoop", "2026-03-01")
     assert variables["SPARK_LOCAL_DIRS"] == variables["HOME"]

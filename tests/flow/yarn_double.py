@@ -43,6 +43,10 @@ class Double:
     def add(self, name: str, *, state: str = "RUNNING", age: float = 0) -> None:
         started = clock.now().timestamp() - age
         self.apps[name] = {"id": name, "state": state, "startedTime": int(started * 1000)}
+        self.apps[name]["applicationTags"] = ""
+
+    def tagged(self, tag: str) -> list[dict[str, Any]]:
+        return [app for app in self.apps.values() if tag in app["applicationTags"].split(",")]
 
     def look(self, name: str) -> dict[str, Any] | None:
         app = self.apps.get(name)
@@ -63,10 +67,17 @@ def serving() -> Iterator[Double]:  # noqa: C901 (one small server)
             """Submit: this path is the double's own."""
             name = f"application_{EPOCH}_{next(numbers):04}"
             double.add(name)
+            size = int(self.headers["Content-Length"])
+            double.apps[name]["applicationTags"] = self.rfile.read(size).decode()
             self._answer(200, {"id": name})
 
         def do_GET(self) -> None:
-            if not self._is_refused():
+            if self._is_refused():
+                return
+            if "applicationTags=" in self.path:
+                found = double.tagged(self.path.partition("applicationTags=")[2].partition("&")[0])
+                self._answer(200, {"apps": {"app": found} if found else None})
+            else:
                 app = double.look(self._name())
                 self._answer_app(app, {"app": app})
 
@@ -135,7 +146,11 @@ def ask(path, data=None):
 
 mode = sys.argv[-1]
 if "submit" in mode:
-    name = ask("/double/submit", b"")["id"]
+    tags = [word[16:] for word in sys.argv if word.startswith("spark.yarn.tags=")]
+    name = ask("/double/submit", "".join(tags).encode())["id"]
+if "quiet" in mode:
+    say("WARN x: y")
+elif "submit" in mode:
     say("INFO impl.YarnClientImpl: Submitted application " + name)
 if "show" in mode:
     names = ("HADOOP_CONF_DIR", "SPARK_LOCAL_DIRS", "HOME", "day")
