@@ -23,14 +23,6 @@ def size_of(attempt_ids: Collection[int] | QuerySet[Any, int]) -> int:
 
 
 @transaction.atomic
-def remove(attempt_ids: Collection[int]) -> None:
-    """Delete all that attempts printed, and their streams: the attempts themselves leave."""
-    streams = Stream.objects.filter(attempt_id__in=attempt_ids)
-    Chunk.objects.filter(stream__in=streams).delete()
-    streams.delete()
-
-
-@transaction.atomic
 def empty(attempt_ids: Collection[int]) -> int:
     """Delete what ended attempts printed, and return how many bytes that was.
 

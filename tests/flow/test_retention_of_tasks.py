@@ -456,3 +456,27 @@ def test_nothing_is_named_where_history_has_left(keeping: App) -> None:
     due = START + timedelta(days=5, hours=1)
     assert expectations.named(job.pk, due) == due
     assert expectations.named(job.pk, due - timedelta(days=1)) is None
+
+
+def test_the_run_that_the_serial_order_looks_at_stays(keeping: App) -> None:
+    """D-40: what expired is looked past, so that the next run waits for the one before it."""
+    job = make_job(app=keeping, created_at=START, is_serial=True)
+    make_task(TaskStatus.SUCCESS, job=job, due_at=START + timedelta(days=1))
+    make_task(TaskStatus.FAILED, job=job, due_at=START + timedelta(days=2))
+    expired = {"attempt_count": 0, "reason": Reason.EXPIRED.value}
+    for day in (3, 4):
+        make_task(TaskStatus.FAILED, job=job, due_at=START + timedelta(days=day), **expired)
+
+    assert runs.delete(now=LATER) == 1
+
+    assert dues(job) == [START + timedelta(days=day) for day in (2, 3, 4)]
+
+
+def test_what_was_done_while_a_dependent_is_paused_stays_for_its_resume(keeping: App) -> None:
+    """D-36: it names what the dependent owes."""
+    upstream = daily_runs(keeping)
+    dependent = make_job(app=keeping, created_at=START, status=JobStatus.PAUSED.value)
+    DependencyEntry.objects.create(job=dependent, upstream=upstream, offset="")
+    Job.objects.filter(pk=dependent.pk).update(paused_at=START)
+
+    assert runs.delete(now=LATER) == 0
