@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from chaos.checker import History, Run, Try, check
 from django.db import connection, transaction
+from kombu import Connection
 
-from sentinel_project import clock
+from sentinel_project import broker, clock, env
 from tasks_app import celery_tasks, dispatcher, reports, rescuer, transitions
 from tasks_app.executors.base import StopReason
 from tasks_app.executors.tree import Tree
@@ -27,6 +28,7 @@ from tests.builders import make_attempt, make_job, make_task
 from tests.engine import begin
 from tests.flow.executions import Run as Execution
 from tests.flow.executions import eventually, living, make_execution, new_marker
+from tests.flow.processes import SUCCESS, Installation
 
 DONE = transitions.Ending(status=AttemptStatus.SUCCESS, exit_code=0, text="it ended")
 mutants = pytest.mark.parametrize("is_mutant", [False, True], ids=["product", "mutant"])
@@ -185,3 +187,33 @@ def test_a_ring_before_its_commit_is_heard_too_early(
     celery_tasks.Ringer().ring(now=now)
 
     assert found == [not is_mutant]
+
+
+@pytest.mark.xdist_group("processes")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "settings", ["sentinel_project.settings", "tests.flow.late_acks"], ids=["product", "mutant"]
+)
+def test_a_late_acknowledgement_leaves_a_message_with_a_running_worker(
+    tmp_path: Path, settings: str
+) -> None:
+    """X-5: a message must not come back because its worker died; the lease tells, and alone."""
+    started, may_end = tmp_path / "started", tmp_path / "may_end"
+    place = Installation(tmp_path / "run", DJANGO_SETTINGS_MODULE=settings)
+    with place.running():
+        job_id = place.submit(f"touch {started}; until [ -e {may_end} ]; do sleep 0.1; done")
+        assert eventually(started.exists, within=60)
+
+        is_free = eventually(lambda: unacknowledged(place) == 0, within=20)
+
+        may_end.touch()
+        assert place.ends(job_id, SUCCESS)
+    assert is_free == (settings == "sentinel_project.settings")
+
+
+def unacknowledged(place: Installation) -> int:
+    """Return how many messages of an installation's own broker are with a worker."""
+    url = env.broker("", place.run_dir)
+    options = broker.transport_options(url, "sentinel")
+    with Connection(url, transport_options=options) as link:
+        return int(link.channel().client.hlen(options["unacked_key"]))  # type: ignore[attr-defined]
