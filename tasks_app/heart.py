@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 
 from django.db import Error as DatabaseError
 from django.db import connection, connections
@@ -86,22 +87,21 @@ class Heart:
         self._lock = threading.Lock()
         self._charges: dict[int, Charge] = {}
         self._thread: threading.Thread | None = None
+        self._watcher: threading.Thread | None = None
         self._busy_at = 0.0
         self._beat_at = 0.0
         self._looked_at = 0.0
 
     def take(self, charge: Charge) -> None:
-        """Care for an attempt from now on."""
+        """Care for an attempt from now on; a thread that is not there, or is dead, is made anew."""
         with self._lock:
             self._charges[charge.attempt_id] = charge
             if self._thread is None:
                 self._busy_at = self._beat_at = self._looked_at = clock.monotonic()
-                self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
-                self._thread.start()
-                watch = threading.Thread(
-                    target=self._watch, args=(self._thread,), name="watch", daemon=True
-                )
-                watch.start()
+            if not _lives(self._thread):
+                self._thread = _started(self._run, "heart")
+            if not _lives(self._watcher):
+                self._watcher = _started(self._watch, "watch")
 
     def drop(self, charge: Charge) -> None:
         with self._lock:
@@ -117,11 +117,8 @@ class Heart:
             return list(self._charges.values())
 
     def _run(self) -> None:
-        pause = threading.Event()
         try:
-            while self._is_needed():
-                self._beat(self._all())
-                pause.wait(_TICK)
+            _repeat(lambda: self._beat(self._all()), self._is_needed)
         finally:
             connection.close()
 
@@ -135,11 +132,14 @@ class Heart:
                 return False
             return True
 
-    def _watch(self, heart: threading.Thread) -> None:
-        pause = threading.Event()
-        while self._thread is heart:
-            self._give_up(self._all())
-            pause.wait(_TICK)
+    def _watch(self) -> None:
+        _repeat(lambda: self._give_up(self._all()), self._is_watched)
+
+    def _is_watched(self) -> bool:
+        with self._lock:
+            if self._thread is None:
+                self._watcher = None
+            return self._watcher is not None
 
     def _beat(self, charges: list[Charge]) -> None:
         try:
@@ -198,6 +198,31 @@ def _flush(charge: Charge) -> None:
         charge.writer.flush_due()
     except store.Fenced:
         charge.stop.request(StopReason.FENCED)
+    except DatabaseError:
+        raise
+    except Exception:  # such as a disk that does not give back what was spilled: no other waits
+        logger.exception("heart.not_flushed", extra={"task_id": charge.task_id})
+
+
+def _lives(thread: threading.Thread | None) -> bool:
+    return thread is not None and thread.is_alive()
+
+
+def _started(target: Callable[[], None], name: str) -> threading.Thread:
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _repeat(step: Callable[[], None], is_needed: Callable[[], bool]) -> None:
+    """Do a step again and again, whatever one of them meets: no other thread would do it."""
+    pause = threading.Event()
+    while is_needed():
+        try:
+            step()
+        except Exception:
+            logger.exception("heart.step_failed")
+        pause.wait(_TICK)
 
 
 _hearts: dict[int, Heart] = {}

@@ -98,8 +98,8 @@ def _attend(attempt: Attempt, lease: Lease, asked_at: float, clock: Clock) -> Fi
     writer = store.Writer(attempt.pk, fence=attempt.fence, cap=settings.SENTINEL_STREAM_CAP)
     charge = Charge(attempt, writer, Stop(), asked_at)
     with closing(writer):
-        own_heart.take(charge)
         try:
+            own_heart.take(charge)
             outcome = _execute(attempt, charge)
             return _report(attempt, outcome, charge, clock)
         finally:

@@ -14,25 +14,16 @@ from jobs.facts import Facts
 from jobs.models import App, Job
 from jobs.rules.spec import DependencyEdit, JobSpec, ScheduleEdit
 from jobs.services import checks, dependencies, fields, schedules
-from jobs.services.edits import (
-    CHANGED_MEANWHILE,
-    JobChange,
-    lock_graph,
-    locked_job,
-    renew,
-    touch,
-)
-from sentinel_project.errors import Refused
+from jobs.services.edits import JobChange, lock_graph, locked_job, renew, touch
 
 
 @transaction.atomic
-def edit_job(  # noqa: PLR0913 - three kinds of changes, and who makes them of what
+def edit_job(
     job_id: int,
     changes: Mapping[str, Any],
     *,
     links: Sequence[DependencyEdit] = (),
     schedule: Sequence[ScheduleEdit] = (),
-    revision: int | None = None,
     app: App,
     user: str,
     now: datetime,
@@ -41,12 +32,9 @@ def edit_job(  # noqa: PLR0913 - three kinds of changes, and who makes them of w
 
     All of it is judged before anything is written, and the graph once, as it is in the end.
     Unfinished tasks that have not started follow in worker group, priority and expiry.
-    Refused if the job has another revision by now than the one that the edit was made of.
     """
     lock_graph()
     job = locked_job(job_id, app)
-    if revision not in {None, job.revision}:
-        raise Refused(CHANGED_MEANWHILE)
     old = selectors.spec_of(job)
     changed = fields.changes_of(old, changes)
     if not (changed or links or schedule):

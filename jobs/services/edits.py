@@ -11,8 +11,6 @@ from sentinel_project.errors import NotFound, Refused
 from tasks_app import transitions, wakeup
 from tasks_app.models import SystemState, Task
 
-CHANGED_MEANWHILE = "somebody changed the job meanwhile; reload its page and edit it again"
-
 
 @dataclass(frozen=True, slots=True)
 class JobChange:

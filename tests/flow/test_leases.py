@@ -91,7 +91,8 @@ def test_an_attempt_whose_beat_was_never_confirmed_is_given_up(beating: Heart) -
 
 def start_fails_once(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Have the kernel refuse the next thread of that name."""
-    start, refused = threading.Thread.start, []
+    start = threading.Thread.start
+    refused: list[threading.Thread] = []
 
     def refuse(thread: threading.Thread) -> None:
         if thread.name == name and not refused:
