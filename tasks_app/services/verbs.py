@@ -92,19 +92,17 @@ def _each(
     now: datetime,
     action: str,
 ) -> list[TaskAnswer]:
-    """Do ``verb`` to each task the app may touch, auditing what was accepted."""
-    rows = Task.objects.filter(pk__in=task_ids).select_related("job")
+    """Do ``verb`` to each task the app may touch, auditing what was accepted.
+
+    Locks in one order whatever the caller's: two such calls must not wait for each other.
+    """
+    rows = Task.objects.filter(pk__in=task_ids).select_related("job").order_by("pk")
     if not app.is_admin:
         rows = rows.filter(job__app=app)
-    tasks = {task.pk: task for task in rows}
-    answers = []
-    for task_id in task_ids:
-        task = tasks.get(task_id)
-        if task is None:
-            answers.append(TaskAnswer(task_id, False, f"no task {task_id}", None))
-            continue
+    answers = {}
+    for task in rows:
         before = TaskStatus(task.status)
-        answer = verb(task)
+        answer = answers[task.pk] = verb(task)
         if answer.accepted:
             audit.record(
                 action,
@@ -115,10 +113,13 @@ def _each(
                 after={"status": answer.status.name if answer.status else None},
                 now=now,
             )
-        answers.append(answer)
-    if any(answer.accepted for answer in answers):
+    if any(answer.accepted for answer in answers.values()):
         wakeup.signal()
-    return answers
+    return [answers.get(task_id) or _unknown(task_id) for task_id in task_ids]
+
+
+def _unknown(task_id: int) -> TaskAnswer:
+    return TaskAnswer(task_id, False, f"no task {task_id}", None)
 
 
 def _answer(task: Task, accepted: bool, problem: str) -> TaskAnswer:

@@ -308,6 +308,18 @@ def test_each_job_is_answered_for_itself(caller: Caller, other: Caller) -> None:
     }
 
 
+def test_jobs_are_set_in_one_order_and_answered_in_the_asked_one(caller: Caller) -> None:
+    """Two requests that name the same jobs in another order do not wait for each other."""
+    first, second = submit(caller, "first", "0 3 * * *"), submit(caller, "second", "0 3 * * *")
+
+    reply = caller.post(STATUS, jobIds=[second.pk, 10**9, first.pk], status=5)
+
+    done = AuditEntry.objects.filter(action="job.status").order_by("pk")
+    assert list(done.values_list("object_id", flat=True)) == [first.pk, second.pk]
+    answered = [result["jobId"] for result in reply.data["results"]]
+    assert answered == [second.pk, 10**9, first.pk]
+
+
 def test_enabling_warns_of_who_waits_in_vain(caller: Caller) -> None:
     """D-38: while the upstream was DISABLED nobody judged the dependency."""
     upstream = submit(caller, "monthly", "0 3 1 * *", status=2)

@@ -59,6 +59,18 @@ def test_each_task_is_removed_for_itself(caller: Caller, other: Caller) -> None:
     assert statuses() == {mine.pk: 99, theirs.pk: 2}
 
 
+def test_tasks_are_acted_on_in_one_order_and_answered_in_the_asked_one(caller: Caller) -> None:
+    """Two requests that name the same tasks in another order do not wait for each other."""
+    first, second = (make_task(job__app=caller.app) for _ in range(2))
+
+    reply = caller.post(REMOVE, taskIds=[second.pk, 10**9, first.pk])
+
+    done = AuditEntry.objects.filter(action="task.remove").order_by("pk")
+    assert list(done.values_list("object_id", flat=True)) == [first.pk, second.pk]
+    answered = [result["taskId"] for result in reply.data["results"]]
+    assert answered == [second.pk, 10**9, first.pk]
+
+
 @pytest.mark.parametrize("silly", [[], None, 1, [0], ["x"], [1] * 1001])
 def test_silly_task_ids_are_refused_by_name(silly: Any, caller: Caller) -> None:
     assert caller.post(REMOVE, taskIds=silly).msg.startswith("taskIds")
