@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
+
 from jobs import audit
 from jobs.models import App
 from jobs.rules.enums import JobStatus
@@ -101,20 +103,21 @@ def _each(
         rows = rows.filter(job__app=app)
     answers = {}
     for task in rows:
-        before = TaskStatus(task.status)
-        answer = answers[task.pk] = verb(task)
-        if answer.accepted:
-            audit.record(
-                action,
-                task,
-                app=app,
-                user=user,
-                before={"status": before.name},
-                after={"status": answer.status.name if answer.status else None},
-                now=now,
-            )
-    if any(answer.accepted for answer in answers.values()):
-        wakeup.signal()
+        # Each with its entry and wake-up: the admin's have no transaction around them all.
+        with transaction.atomic(savepoint=False):
+            before = TaskStatus(task.status)
+            answer = answers[task.pk] = verb(task)
+            if answer.accepted:
+                wakeup.signal()
+                audit.record(
+                    action,
+                    task,
+                    app=app,
+                    user=user,
+                    before={"status": before.name},
+                    after={"status": answer.status.name if answer.status else None},
+                    now=now,
+                )
     return [answers.get(task_id) or _unknown(task_id) for task_id in task_ids]
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
+from django.db import DatabaseError, connection
+from django.db.models import Model
 from django.test import Client
 
 from jobs.models import AuditEntry
@@ -66,6 +71,36 @@ def test_a_verb_is_done_in_the_name_of_whoever_is_logged_in(
     assert status_of(task) == after
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.user, entry.object_id) == (f"task.{verb}", "olga", task.pk)
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.parametrize("verb", ["kill", "retry", "remove", "force_success"])
+@pytest.mark.parametrize("is_selection", [True, False])
+def test_a_verb_that_cannot_be_audited_is_not_done(
+    desk: Client, verb: str, is_selection: bool
+) -> None:
+    """D-85: outside a request of the API too, a verb and its entry are one transaction."""
+    task = make_task(TaskStatus.READY if verb == "kill" else TaskStatus.FAILED)
+    before = status_of(task)
+    do = partial(act_on, desk, [task]) if is_selection else partial(act, desk, task)
+
+    with without(AuditEntry), pytest.raises(DatabaseError):
+        do(verb, reason="so it is")
+
+    assert (status_of(task), AuditEntry.objects.count()) == (before, 0)
+
+
+@contextmanager
+def without(model: type[Model]) -> Iterator[None]:
+    """Have the database refuse whatever is asked of a table."""
+    table = connection.ops.quote_name(model._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO set_aside")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE set_aside RENAME TO {table}")
 
 
 def test_a_selection_is_answered_task_by_task(desk: Client) -> None:
