@@ -23,6 +23,7 @@ from jobs.models import App, Job
 from jobs.rules.enums import JobStatus
 from jobs.rules.spec import JobSpec
 from jobs.serializers import SubmitJobParams
+from jobs.services import edits
 from sentinel_project.admin_base import RefusableForm
 from tasks_app.executors import job_types
 
@@ -66,6 +67,8 @@ class JobForm(RefusableForm):
     """A job's own fields. ``spec`` holds what a submission of them would say."""
 
     spec: JobSpec | None = None
+    #: The job that the page showed: what came meanwhile is neither seen nor undone by it.
+    revision = forms.IntegerField(required=False, widget=forms.HiddenInput())
     job_type = forms.ChoiceField(label="Type", initial="shell", widget=UnfoldAdminSelectWidget())
     time_zone = forms.ChoiceField(widget=UnfoldAdminSelectWidget())
     content = ContentField(
@@ -87,6 +90,8 @@ class JobForm(RefusableForm):
         super().__init__(*args, **kwargs)
         self.is_new = self.instance.pk is None
         self._original = None if self.is_new else self.instance.content
+        # Of a form that was sent the instance takes the number that was sent.
+        self._stored_revision = self.instance.revision
         if self.is_new:
             self.initial.setdefault("time_zone", settings.SENTINEL_TIME_ZONE)
         types = sorted({*job_types(), *filter(None, [self.instance.job_type])})
@@ -115,6 +120,8 @@ class JobForm(RefusableForm):
 
     def clean(self) -> dict[str, Any] | None:
         data = super().clean()
+        if not self.is_new and self.cleaned_data.get("revision") != self._stored_revision:
+            self.add_error(None, edits.CHANGED_MEANWHILE)
         serializer = SubmitJobParams(data=self._wire())
         if serializer.is_valid():
             self.spec = serializer.validated_data

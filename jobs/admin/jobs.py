@@ -130,6 +130,8 @@ class JobAdmin(SentinelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         what = _WHAT if obj else (*_WHAT, ("status", "is_one_off"))
+        if obj and self.has_change_permission(request, obj):
+            what = (*what, "revision")
         return [
             (None, {"fields": what}),
             ("How it runs", {"fields": _HOW}),

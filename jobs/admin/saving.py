@@ -27,5 +27,6 @@ def apply(form: JobForm, schedule: ExpressionSet, dependencies: DependencySet, w
         form.changes(),
         links=dependencies.edits(),
         schedule=schedule.edits(),
+        revision=form.cleaned_data["revision"],
         **who.words,
     )

@@ -18,12 +18,13 @@ from jobs.services.edits import JobChange, lock_graph, locked_job, renew, touch
 
 
 @transaction.atomic
-def edit_job(
+def edit_job(  # noqa: PLR0913 - three kinds of changes, and who makes them of what
     job_id: int,
     changes: Mapping[str, Any],
     *,
     links: Sequence[DependencyEdit] = (),
     schedule: Sequence[ScheduleEdit] = (),
+    revision: int | None = None,
     app: App,
     user: str,
     now: datetime,
@@ -34,17 +35,16 @@ def edit_job(
     Unfinished tasks that have not started follow in worker group, priority and expiry.
     """
     lock_graph()
-    job = locked_job(job_id, app)
+    job = locked_job(job_id, app, revision=revision)
     old = selectors.spec_of(job)
     changed = fields.changes_of(old, changes)
     if not (changed or links or schedule):
         return JobChange(job)
-    zone = fields.zone_of(job, changed)
     checks.refuse(
         [
             *fields.problems_of(job, old, changed, now),
             *dependencies.problems_of(job, links, app),
-            *schedules.problems_of(job, schedule, zone, now),
+            *schedules.problems_of(job, schedule, fields.zone_of(job, changed), now),
         ]
     )
     before = _shown(job, changed, links, schedule)

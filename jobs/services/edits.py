@@ -11,6 +11,8 @@ from sentinel_project.errors import NotFound, Refused
 from tasks_app import transitions, wakeup
 from tasks_app.models import SystemState, Task
 
+CHANGED_MEANWHILE = "somebody changed the job meanwhile; reload its page and edit it again"
+
 
 @dataclass(frozen=True, slots=True)
 class JobChange:
@@ -21,10 +23,11 @@ class JobChange:
     gave_way: Task | None = None
 
 
-def locked_job(job_id: int, app: App) -> Job:
+def locked_job(job_id: int, app: App, *, revision: int | None = None) -> Job:
     """Return a job the app may act on, locked; a trashed one is not edited any more (D-56).
 
     A job of another app is unknown (W-21), unless the app is an ADMIN (D-80).
+    Refused if it has another ``revision`` by now than the one that an edit was made of.
     """
     job = (
         Job.objects.select_for_update(of=("self",), no_key=True)
@@ -36,6 +39,8 @@ def locked_job(job_id: int, app: App) -> Job:
         raise NotFound(f"no job {job_id}")
     if job.status == JobStatus.TRASHED:
         raise Refused(f"job {job_id} is TRASHED, which is final")
+    if revision not in {None, job.revision}:
+        raise Refused(CHANGED_MEANWHILE)
     return job
 
 

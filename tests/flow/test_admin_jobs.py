@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 
 from jobs import operators
 from jobs.models import App, AuditEntry, DependencyEntry, Job
 from jobs.rules.enums import CommonStrategy
-from tests.builders import make_app, make_job
+from jobs.services import edit_job
+from sentinel_project.errors import Refused
+from tests.builders import NOW, make_app, make_job
+from tests.engine import after
 from tests.flow.admin_desk import fields, page_of, rows, scheduled, superuser
 
 pytestmark = pytest.mark.django_db
@@ -85,7 +90,7 @@ def test_an_edit_sends_only_what_changed(desk: Client) -> None:
     DependencyEntry.objects.create(job=job, upstream=other)
     entry = job.dependencies.get()
     before = job.expressions.get()
-    data = fields(content="new", priority=4)
+    data = fields(revision=job.revision, content="new", priority=4)
     data |= rows("expressions", 1, stored_row(job))
     data |= rows("dependencies", 1, upstream(other, id=entry.pk, job=job.pk))
 
@@ -104,12 +109,34 @@ def test_an_edit_sends_only_what_changed(desk: Client) -> None:
     assert audited.after == {"content": "new", "priority": 4}
 
 
+def test_a_page_that_somebody_elses_edit_overtook_changes_nothing(desk: Client) -> None:
+    """D-85: what an edit takes away is what its author saw."""
+    job = scheduled(name="nightly")
+    first, second = scheduled(app=job.app), scheduled(app=job.app)
+    shown = re.search(r'name="revision" value="(\d+)"', desk.get(page_of(job)).content.decode())
+    assert shown
+    data = fields(revision=shown[1], content="new") | rows("expressions", 1, stored_row(job))
+    edit_job(job.pk, {"priority": 4}, links=[after(first)], app=job.app, user="ann", now=NOW)
+
+    reply = desk.post(page_of(job), data)
+
+    problem = "somebody changed the job meanwhile; reload its page and edit it again"
+    assert reply.context["adminform"].form.non_field_errors() == [problem]
+    stored = Job.objects.get(pk=job.pk)
+    assert (stored.content, stored.priority) == ("{}", 4)
+    assert [entry.upstream for entry in stored.dependencies.all()] == [first]
+    with pytest.raises(Refused, match=problem):
+        edit_job(
+            job.pk, {}, links=[after(second)], revision=job.revision, app=job.app, user="", now=NOW
+        )
+
+
 def test_rows_are_added_edited_and_deleted_as_change_sets(desk: Client) -> None:
     job = scheduled(name="nightly")
     first, second = scheduled(app=job.app), scheduled(app=job.app)
     DependencyEntry.objects.create(job=job, upstream=first)
     entry = job.dependencies.get()
-    data = fields()
+    data = fields(revision=job.revision)
     data |= rows(
         "expressions", 1, stored_row(job, DELETE="on"), {"kind": 1, "text": "0 0 13 * * ?"}
     )
@@ -129,7 +156,9 @@ def test_a_cycle_is_refused_and_nothing_of_the_edit_is_kept(desk: Client) -> Non
     job = scheduled(name="nightly")
     below = scheduled(app=job.app)
     DependencyEntry.objects.create(job=below, upstream=job)
-    data = fields(content="new") | rows("expressions", 1, stored_row(job, text="0 0 14 * * ?"))
+    data = fields(revision=job.revision, content="new") | rows(
+        "expressions", 1, stored_row(job, text="0 0 14 * * ?")
+    )
     data |= rows("dependencies", 0, upstream(below))
 
     reply = desk.post(page_of(job), data)
@@ -146,7 +175,7 @@ def test_a_cycle_is_refused_and_nothing_of_the_edit_is_kept(desk: Client) -> Non
 def test_a_dead_dependency_is_told_in_its_row(desk: Client) -> None:
     job = scheduled(name="nightly")
     rare = scheduled("0 0 12 1 1 ? 2090", app=job.app)
-    data = fields() | rows("expressions", 1, stored_row(job))
+    data = fields(revision=job.revision) | rows("expressions", 1, stored_row(job))
     data |= rows("dependencies", 0, upstream(rare))
 
     reply = desk.post(page_of(job), data)
@@ -161,7 +190,7 @@ def test_the_last_expression_goes_as_a_naming_dependency_comes(desk: Client) -> 
     first, second = scheduled(app=job.app), scheduled(app=job.app)
     DependencyEntry.objects.create(job=job, upstream=first, offset="d(-1)")
     entry = job.dependencies.get()
-    data = fields() | rows("expressions", 1, stored_row(job, DELETE="on"))
+    data = fields(revision=job.revision) | rows("expressions", 1, stored_row(job, DELETE="on"))
     data |= rows(
         "dependencies",
         1,
@@ -178,7 +207,7 @@ def test_the_last_expression_goes_as_a_naming_dependency_comes(desk: Client) -> 
 
 def test_a_job_cannot_be_its_own_upstream(desk: Client) -> None:
     job = scheduled(name="nightly")
-    data = fields() | rows("expressions", 1, stored_row(job))
+    data = fields(revision=job.revision) | rows("expressions", 1, stored_row(job))
 
     reply = desk.post(page_of(job), data | rows("dependencies", 0, upstream(job)))
 
@@ -188,7 +217,7 @@ def test_a_job_cannot_be_its_own_upstream(desk: Client) -> None:
 
 def test_content_that_nobody_touched_keeps_its_line_ends(desk: Client) -> None:
     job = scheduled(name="nightly", content="a\r\nb")
-    data = fields(content="a\r\nb") | rows("expressions", 1, stored_row(job))
+    data = fields(revision=job.revision, content="a\r\nb") | rows("expressions", 1, stored_row(job))
 
     desk.post(page_of(job), data)
 
