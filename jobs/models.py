@@ -271,8 +271,12 @@ class ScheduleExpression(models.Model):
     floor_at = models.DateTimeField()
     #: None: the series is over, or a delay waits for its run to end.
     next_due_at = models.DateTimeField(null=True, blank=True)
-    #: Set when opening it failed: it is stepped over until somebody edits it (X-9).
+    #: What was raised when its slots were planned; it is set aside, and its cursor stays (X-9).
     fault = models.TextField(blank=True, default="")
+    #: How often that happened since it last went well.
+    faults = models.PositiveIntegerField(default=0, db_default=0)
+    #: Until then it is stepped over, so that it stops no other.
+    aside_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [

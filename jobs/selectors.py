@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from django.db.models import Min, Model, Q, QuerySet
 
-from jobs.models import DEFAULT_GROUP_ID, App, DependencyEntry, Grant, Job
+from jobs.models import DEFAULT_GROUP_ID, App, DependencyEntry, Grant, Job, ScheduleExpression
 from jobs.rules.enums import CommonStrategy, ContentType, ExpressionKind, JobStatus, MisfirePolicy
 from jobs.rules.spec import DependencyEdit, JobSpec, ScheduleEdit
 from sentinel_project.errors import InvalidParameters, NotFound
@@ -120,6 +120,12 @@ def job_page(app: App, wanted: JobFilter, *, limit: int, cursor: str, now: datet
     """Return up to ``limit`` jobs, newest first, each with its next due time as ``next_due``."""
     rows = jobs_like(app, wanted, now=now).annotate(next_due=Min("expressions__next_due_at"))
     return page_of(rows, limit=limit, cursor=cursor)
+
+
+def set_aside() -> QuerySet[ScheduleExpression]:
+    """Return the expressions of ACTIVE jobs whose slots could not be planned (X-9)."""
+    rows = ScheduleExpression.objects.filter(aside_until__isnull=False, next_due_at__isnull=False)
+    return rows.filter(job__status=JobStatus.ACTIVE)
 
 
 def page_of(rows: QuerySet[Row], *, limit: int, cursor: str) -> Page[Row]:

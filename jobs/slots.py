@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from jobs.models import Job, ScheduleExpression
 from jobs.rules.enums import ExpressionKind
 from jobs.rules.schedule import Delay, Schedule, parse
 from jobs.rules.spec import ScheduleEdit
+
+#: An expression that is not, or no more, set aside (X-9).
+NO_FAULT: dict[str, Any] = {"fault": "", "faults": 0, "aside_until": None}
 
 
 def new_expression(job: Job, edit: ScheduleEdit, *, now: datetime) -> ScheduleExpression:

@@ -16,6 +16,7 @@ from django.http import HttpRequest, JsonResponse
 
 from jobs.models import DEFAULT_GROUP_ID, Job, WorkerGroup
 from jobs.rules.enums import JobStatus
+from jobs.selectors import set_aside
 from sentinel_project import broker, clock
 from sentinel_project.kept import Kept
 from tasks_app import schedulers, workers
@@ -86,6 +87,18 @@ def examine(*, now: datetime) -> Iterator[Finding]:
         yield from _in_database(now)
     yield _broker()
     yield _disk()
+
+
+def examine_schedules() -> Finding:
+    """Tell whether every schedule can be planned: no trouble of the web processes, so not theirs.
+
+    One expression of one job must not take all of them out of service.
+    """
+    found = list(set_aside().order_by("pk"))
+    if not found:
+        return Finding("schedules")
+    trouble = f"{len(found)} set aside, the first of job {found[0].job_id}: {found[0].fault}"
+    return Finding("schedules", trouble, "See planner.job_failed in the log of beat.")
 
 
 def _in_database(now: datetime) -> Iterator[Finding]:

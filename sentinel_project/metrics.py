@@ -23,6 +23,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from jobs.models import WorkerGroup
+from jobs.selectors import set_aside
 from sentinel_project import clock
 from sentinel_project.kept import Kept
 from sentinel_project.wire.address import address_of
@@ -87,6 +88,11 @@ class Reader(Collector):
         yield from _starts(now)
         yield from _events(now)
         yield from _processes(now)
+        yield _gauge(
+            "expressions_set_aside",
+            "Schedule expressions whose slots cannot be planned",
+            set_aside().count(),
+        )
         lost = Attempt.objects.filter(
             status=AttemptStatus.LOST.value, ended_at__gt=now - LOST_WITHIN
         )

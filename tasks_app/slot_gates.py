@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from jobs.expected import Expectations
 from jobs.facts import naming_of
-from jobs.models import Job
+from jobs.models import Job, ScheduleExpression
 from jobs.rules.enums import GapReason
 from jobs.rules.windows import Window
 from tasks_app.gates import Gate, blocked
@@ -85,5 +85,15 @@ def opened_gate(job: Job, due_at: datetime, system: Gate, *, now: datetime) -> G
         namers = " or ".join(f"job {up.job_id}" for up in naming_of(facts.upstreams))
         text = f"it opens when a run of {namers} that names it is done"
         return blocked("opened", Reason.NOT_OPENED, text)
+    aside = _set_aside(job, due_at)
+    if aside is not None:
+        text = f"planning {aside.text} failed ({aside.fault}); it is tried again by itself"
+        return blocked("opened", Reason.NOT_OPENED, text, since=due_at)
     text = "no scheduler has opened it yet; is a beat alive?"
     return blocked("opened", Reason.NOT_OPENED, text, since=due_at)
+
+
+def _set_aside(job: Job, due_at: datetime) -> ScheduleExpression | None:
+    """Return the expression whose fault keeps a slot of then from being opened (X-9)."""
+    rows = ScheduleExpression.objects.filter(job=job, next_due_at__lte=due_at)
+    return rows.filter(aside_until__isnull=False).first()

@@ -15,6 +15,7 @@ from jobs.models import App, Job
 from jobs.rules.spec import DependencyEdit, JobSpec, ScheduleEdit
 from jobs.services import checks, dependencies, fields, schedules
 from jobs.services.edits import JobChange, lock_graph, locked_job, renew, touch
+from sentinel_project.errors import InvalidParameters
 
 
 @transaction.atomic
@@ -60,17 +61,23 @@ def edit_job(  # noqa: PLR0913 - three kinds of changes, and who makes them of w
     return change
 
 
-def _write_fields(job: Job, old: JobSpec, changed: Mapping[str, Any], now: datetime) -> Facts:
+def _write_fields(
+    job: Job, old: JobSpec, changed: Mapping[str, Any], now: datetime
+) -> Facts | None:
     """Store the fields, let cursors and tasks follow, and return what the old schedule means now.
 
-    What was parsed of the job before the edit must not answer for it any more.
+    What was parsed of the job before the edit must not answer for it any more. None: the old one
+    cannot be read, so there is no cycle to bridge, and the edit may be what mends it.
     """
     if changed:
         fields.store(job, changed)
         renew(job)
         fields.move_cursors(job, old, changed, now)
         fields.follow(job, old, changed)
-    return Expectations().facts(job.pk)
+    try:
+        return Expectations().facts(job.pk)
+    except InvalidParameters:
+        return None
 
 
 def _shown(

@@ -17,7 +17,7 @@ from jobs.rules.enums import JobStatus
 from jobs.rules.schedule import Delay
 from jobs.rules.spec import JobSpec
 from jobs.services import checks
-from jobs.slots import first_slot, next_slot, schedule_of
+from jobs.slots import NO_FAULT, first_slot, next_slot, schedule_of
 from sentinel_project.errors import InvalidParameters
 from tasks_app import transitions
 from tasks_app.models import Task
@@ -124,7 +124,9 @@ def move_cursors(job: Job, old: JobSpec, changed: Mapping[str, Any], now: dateti
     for row in job.expressions.all():
         cursor = _cursor(job, row, is_anew, now)
         floor_at = now if is_anew else row.floor_at
-        ScheduleExpression.objects.filter(pk=row.pk).update(next_due_at=cursor, floor_at=floor_at)
+        ScheduleExpression.objects.filter(pk=row.pk).update(
+            next_due_at=cursor, floor_at=floor_at, **NO_FAULT
+        )
 
 
 def _holds_past_anew(job: Job, old: JobSpec, now: datetime) -> bool:

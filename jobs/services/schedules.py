@@ -16,7 +16,7 @@ from jobs.rules.schedule import needs_anchor
 from jobs.rules.spec import ScheduleEdit
 from jobs.services import checks
 from jobs.services.edits import JobChange
-from jobs.slots import first_slot, new_expression, next_slot
+from jobs.slots import NO_FAULT, first_slot, new_expression, next_slot
 from tasks_app import ledger, transitions
 from tasks_app.models import SkipMark, Task
 from tasks_app.rules.states import Reason, TaskKind, TaskStatus
@@ -69,11 +69,24 @@ def _apply(
     row = present[edit.expression_id]
     if edit.mode is Edit.DELETE:
         row.delete()
-    elif (row.kind, row.text) != (edit.kind, edit.text):
-        row.kind, row.text, row.fault = edit.kind, edit.text, ""
+    elif (row.kind, row.text) != (edit.kind, edit.text) or _has_lost_cursor(row):
+        row.kind, row.text = edit.kind, edit.text
         row.anchor_at, row.floor_at = now, _strictly_after(now)
         row.next_due_at = first_slot(job, row, now=now, strictly=True)
         row.save()
+        _set_going(row)
+    else:
+        _set_going(row)
+
+
+def _has_lost_cursor(row: ScheduleExpression) -> bool:
+    """Tell whether an earlier release set the expression aside: it kept no cursor."""
+    return bool(row.fault) and row.next_due_at is None
+
+
+def _set_going(row: ScheduleExpression) -> None:
+    """Have an expression that was set aside tried at the next tick, from its cursor on (X-9)."""
+    ScheduleExpression.objects.filter(pk=row.pk).update(**NO_FAULT)
 
 
 def _strictly_after(now: datetime) -> datetime:
@@ -81,11 +94,14 @@ def _strictly_after(now: datetime) -> datetime:
     return now + timedelta(microseconds=1)
 
 
-def bridge_cycle(job: Job, old: Facts, user: str, now: datetime) -> JobChange:
-    """Skip the next slot if its cycle ran already, or let a waiting run give way to it."""
+def bridge_cycle(job: Job, old: Facts | None, user: str, now: datetime) -> JobChange:
+    """Skip the next slot if its cycle ran already, or let a waiting run give way to it.
+
+    ``old`` None: what the schedule was cannot be read, so nothing is known of its cycles.
+    """
     series = Expectations().facts(job.pk).series
     prev, upcoming = _around(job, series, now)
-    if upcoming is None:
+    if upcoming is None or old is None:
         return JobChange(job)
     between = {
         slot

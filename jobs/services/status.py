@@ -10,7 +10,7 @@ from jobs import audit
 from jobs.models import App, Job, ScheduleExpression
 from jobs.rules.enums import JobStatus
 from jobs.services.edits import locked_job, touch
-from jobs.slots import first_slot
+from jobs.slots import NO_FAULT, first_slot
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
 from tasks_app import transitions
 from tasks_app.models import Task
@@ -82,7 +82,9 @@ def _raise_floor(job: Job, now: datetime) -> None:
     job.paused_at = now if job.status == JobStatus.PAUSED else None
     for row in job.expressions.all():
         next_due_at = first_slot(job, row, now=now)
-        ScheduleExpression.objects.filter(pk=row.pk).update(floor_at=now, next_due_at=next_due_at)
+        ScheduleExpression.objects.filter(pk=row.pk).update(
+            floor_at=now, next_due_at=next_due_at, **NO_FAULT
+        )
 
 
 def _remove_unstarted(job: Job, status: JobStatus, user: str, now: datetime) -> None:

@@ -12,17 +12,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import QuerySet
+from django.db import Error, transaction
+from django.db.models import Max, Q, QuerySet
 
 from jobs.expected import Expectations
 from jobs.models import Job, ScheduleExpression
 from jobs.rules.enums import JobStatus
-from sentinel_project import prepared
+from jobs.slots import NO_FAULT
+from sentinel_project import dbfaults, prepared
 from tasks_app import ledger, transitions
 from tasks_app.models import Gap
 from tasks_app.planner.plans import Plan, plan_job, skip_marks
 from tasks_app.planner.release import release_waiting
+from tasks_app.rules.aside import pause_after
 from tasks_app.rules.states import TaskStatus
 
 logger = logging.getLogger(__name__)
@@ -42,8 +44,7 @@ def open_due(*, now: datetime) -> int:
         except Exception:
             logger.exception("planner.batch_failed", extra={"jobs": len(job_ids)})
             done, has_more = len(job_ids), False
-            for job_id in job_ids:
-                _open_alone(job_id, now)
+            _open_each(job_ids, now)
         opened += done
         if done < BATCH and not has_more:
             break
@@ -51,14 +52,18 @@ def open_due(*, now: datetime) -> int:
 
 
 def next_due(*, now: datetime) -> datetime | None:
-    """Return the next instant at which a slot comes, of ACTIVE jobs."""
-    return next(iter(_first_due()), None)
+    """Return the next instant at which a slot comes, of ACTIVE jobs; not of what is set aside."""
+    return next(iter(_first_due(now)), None)
+
+
+def _not_aside(now: datetime) -> Q:
+    return Q(aside_until__isnull=True) | Q(aside_until__lte=now)
 
 
 @prepared.select
-def _first_due() -> QuerySet[ScheduleExpression, datetime | None]:
+def _first_due(now: datetime) -> QuerySet[ScheduleExpression, datetime | None]:
     rows = ScheduleExpression.objects.filter(
-        next_due_at__isnull=False, job__status=JobStatus.ACTIVE.value
+        _not_aside(now), next_due_at__isnull=False, job__status=JobStatus.ACTIVE.value
     )
     return rows.order_by("next_due_at").values_list("next_due_at", flat=True)[:1]
 
@@ -70,7 +75,7 @@ def _due_job_ids(now: datetime) -> list[int]:
 @prepared.select
 def _due_jobs(now: datetime) -> QuerySet[ScheduleExpression, int]:
     rows = ScheduleExpression.objects.filter(
-        next_due_at__lte=now, job__status=JobStatus.ACTIVE.value
+        _not_aside(now), next_due_at__lte=now, job__status=JobStatus.ACTIVE.value
     )
     return rows.order_by("next_due_at").values_list("job_id", flat=True)[: BATCH * 2]
 
@@ -101,19 +106,42 @@ def _locked(job_ids: Sequence[int]) -> QuerySet[Job]:
     return rows.filter(pk__in=job_ids, status=JobStatus.ACTIVE.value).order_by("pk")
 
 
+def _open_each(job_ids: Sequence[int], now: datetime) -> None:
+    """Plan the jobs one by one. What the database refused is raised once all had their turn."""
+    refusal: Error | None = None
+    for job_id in job_ids:
+        try:
+            _open_alone(job_id, now)
+        except Error as error:
+            if dbfaults.is_lost(error):
+                raise
+            logger.warning("planner.job_refused", extra={"job_id": job_id, "error": str(error)})
+            refusal = error
+    if refusal is not None:
+        raise refusal
+
+
 def _open_alone(job_id: int, now: datetime) -> None:
     """Plan one job by itself; if that fails its due expressions are set aside (X-9).
 
-    What the database is to blame for is raised: the next tick tries again.
+    The job is not blamed for an error of the database, be it a lost connection, a column that a
+    migration has yet to make or a privilege: its cursors stand, and the next tick tries again.
     """
     try:
         _open_batch([job_id], now)
-    except (OperationalError, InterfaceError):
+    except Error:
         raise
     except Exception as error:
         logger.exception("planner.job_failed", extra={"job_id": job_id})
-        rows = ScheduleExpression.objects.filter(job_id=job_id, next_due_at__lte=now)
-        rows.update(next_due_at=None, fault=f"{type(error).__name__}: {error}"[:1000])
+        rows = ScheduleExpression.objects.filter(
+            _not_aside(now), job_id=job_id, next_due_at__lte=now
+        )
+        faults = rows.aggregate(most=Max("faults"))["most"] or 0
+        rows.update(
+            fault=f"{type(error).__name__}: {error}"[:1000],
+            faults=faults + 1,
+            aside_until=now + pause_after(faults),
+        )
 
 
 def _due_cursors(jobs: Sequence[Job], now: datetime) -> dict[int, dict[int, datetime]]:
@@ -128,7 +156,9 @@ def _due_cursors(jobs: Sequence[Job], now: datetime) -> dict[int, dict[int, date
 def _cursors(
     job_ids: Sequence[int], now: datetime
 ) -> QuerySet[ScheduleExpression, tuple[int, int, Any]]:
-    rows = ScheduleExpression.objects.filter(job_id__in=job_ids, next_due_at__lte=now)
+    rows = ScheduleExpression.objects.filter(
+        _not_aside(now), job_id__in=job_ids, next_due_at__lte=now
+    )
     return rows.values_list("job_id", "id", "next_due_at")
 
 
@@ -156,7 +186,7 @@ def _moved(plan: Plan) -> set[int]:
         # Locked, so that all that still stand there are those that are moved.
         standing = ids if len(ids) == 1 else _standing(ids, cursor)
         where = {"pk__in": standing, "next_due_at": cursor}
-        if prepared.write(ScheduleExpression, where, {"next_due_at": following}):
+        if prepared.write(ScheduleExpression, where, {"next_due_at": following, **NO_FAULT}):
             moved.update(standing)
     return moved
 

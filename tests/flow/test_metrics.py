@@ -113,6 +113,7 @@ def test_events_are_counted_by_who_carried_them_on(client: Client) -> None:
     assert values["events_processed", "trigger"] == 2
     assert values["events_processed", "beat"] == 0
     assert values["events_unprocessed",] == 1
+    assert values["expressions_set_aside",] == 0
     assert values["events_oldest_age_seconds",] == pytest.approx(50, abs=30)
 
 

@@ -13,7 +13,7 @@ from sentinel_project import clock, health
 
 
 class Command(BaseCommand):
-    help = "Look at database, migrations, broker, beat, workers and disk; exit 1 if any is ill."
+    help = "Look at database, broker, beat, workers, disk and schedules; exit 1 if any is ill."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -39,5 +39,7 @@ class Command(BaseCommand):
 
 def _examine(here: str | None) -> Iterable[health.Finding]:
     if here is None:
-        return health.examine(now=clock.now())
+        findings = list(health.examine(now=clock.now()))
+        can_ask = all(f.is_well for f in findings if f.name in {"database", "migrations"})
+        return [*findings, health.examine_schedules()] if can_ask else findings
     return [health.examine_part(here, host=socket.gethostname(), now=clock.now())]
