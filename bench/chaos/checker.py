@@ -75,14 +75,16 @@ class History:
     """What the API has said, and what follows from it.
 
     ``accepted`` maps jobs to how many tasks each must have at least, ``upstreams`` dependents to
-    what they wait for, ``expected`` jobs to what a success of theirs prints.
+    what they wait for, ``expected`` jobs to what a success of theirs prints. ``ended`` tells of
+    parts that ended and that no fault had hit.
     """
 
     accepted: Mapping[int, int] = field(default_factory=dict)
-    upstreams: Mapping[int, int] = field(default_factory=dict)
+    upstreams: Mapping[int, Sequence[int]] = field(default_factory=dict)
     expected: Mapping[int, bytes] = field(default_factory=dict)
     seen_success: Iterable[int] = ()
     killed: Iterable[int] = ()
+    ended: Iterable[str] = ()
 
 
 def check(runs: Sequence[Run], lines: Sequence[Line], history: History) -> list[str]:
@@ -111,6 +113,8 @@ def _promises(runs: Sequence[Run], history: History) -> Iterator[str]:
     for task in history.killed:
         if statuses[task] not in FINAL:
             yield f"I12 task {task}: neither killed nor ended"
+    for words in history.ended:
+        yield f"parts: it ended by itself: {words}"
     count = Counter(run.job_id for run in runs)
     for job_id, least in history.accepted.items():
         if count[job_id] < least:
@@ -230,12 +234,11 @@ def _outputs(runs: Sequence[Run], expected: Mapping[int, bytes]) -> Iterator[str
                 yield f"I10 task {run.id}: attempt {t.number} printed what it did not"
 
 
-def _order(runs: Sequence[Run], upstreams: Mapping[int, int]) -> Iterator[str]:
+def _order(runs: Sequence[Run], upstreams: Mapping[int, Sequence[int]]) -> Iterator[str]:
     at = {(run.job_id, run.due_at): run for run in runs}
-    for run in runs:
-        if run.job_id not in upstreams:
-            continue
-        before = at.get((upstreams[run.job_id], run.due_at))
+    pairs = ((run, up) for run in runs for up in upstreams.get(run.job_id, ()))
+    for run, upstream in pairs:
+        before = at.get((upstream, run.due_at))
         is_done = before is not None and before.status in {SUCCESS, REMOVED}
         if before is None or (run.started_at and not is_done):
             yield f"I11 task {run.id}: ran without its upstream"

@@ -12,6 +12,7 @@ from contextlib import suppress
 import psycopg2
 
 from chaos import place, world
+from chaos.workload import Client
 from chaos.world import POOLS, World
 from sentinel_project import clock
 
@@ -21,8 +22,9 @@ _KILL, _STOP, _GO = signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT
 class Nemesis:
     """Does one fault after the other until its time is over."""
 
-    def __init__(self, running: World, chance: random.Random) -> None:
+    def __init__(self, running: World, client: Client, chance: random.Random) -> None:
         self._world = running
+        self._client = client
         self._chance = chance
         self._pause = threading.Event()
         self.done: Counter[str] = Counter()
@@ -30,7 +32,8 @@ class Nemesis:
     def rage(self, seconds: float) -> None:
         """Do faults for that long; the last one is undone before it returns."""
         deadline = clock.monotonic() + seconds
-        faults = self._faults()
+        words = place.OPTIONS.only.split(",")
+        faults = {name: do for name, do in self._faults().items() if any(w in name for w in words)}
         while clock.monotonic() < deadline:
             name = self._chance.choice(sorted(faults))
             with suppress(psycopg2.Error):  # the server was just hit by the fault before
@@ -51,7 +54,10 @@ class Nemesis:
             "worker told to drain": lambda: self._tell(signal.SIGTERM),
             "worker told to hand back": lambda: self._tell(signal.SIGQUIT),
             "queue purged": self._purge,
+            "burst of 200 submissions": lambda: self._client.submit_burst(200),
         }
+        if place.HAS_SMALL_DISK:
+            faults["work directories' disk full for 5 s"] = self._fill_disk
         servers = self._postgres_faults() if place.HAS_POSTGRES else {}
         return faults | self._broker_faults() | servers
 
@@ -66,6 +72,7 @@ class Nemesis:
     def _postgres_faults(self) -> dict[str, Callable[[], None]]:
         return {
             "database's connections cut": world.cut_connections,
+            "database's connections taken for 5 s": self._take_connections,
             "database restarted at once": lambda: self._tell_postgres(signal.SIGQUIT),
             "kill -9 of the database": lambda: self._kill("postgres"),
             "database stopped for 5 s": lambda: self._freeze("postgres", 5),
@@ -99,6 +106,17 @@ class Nemesis:
     def _purge(self) -> None:
         with suppress(OSError):  # the broker was just hit
             world.purge_queue()
+
+    def _take_connections(self) -> None:
+        taken = world.take_connections()
+        self._rest(5)
+        for one in taken:
+            one.close()
+
+    def _fill_disk(self) -> None:
+        world.fill_disk()
+        self._rest(5)
+        world.free_disk()
 
     def _cut_broker(self) -> None:
         assert place.PROXY is not None

@@ -8,8 +8,10 @@ import logging
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -20,6 +22,7 @@ from tests.proxy import Proxy
 
 HOST = "127.0.0.1"
 RABBITMQ = (HOST, 5672)
+_MARK = "SENTINEL_CHAOS_MOUNTS"
 STACKS = ("embedded", "rabbitmq", "redis")
 
 
@@ -28,8 +31,37 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--stack", choices=STACKS, default="embedded")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=40, help="how long faults happen")
+    parser.add_argument("--only", default="", help="faults whose names hold one of a,b,…")
     parser.add_argument("--keep", action="store_true", help="leave the directory, for a look")
     return parser.parse_args()
+
+
+def _enter_namespace() -> None:
+    """Start anew where mounts are this run's own, if we may: a disk can be small and full there.
+
+    They go with the run's last process, however it ends.
+    """
+    unshare = ("unshare", "--mount", "--propagation", "private")
+    if os.geteuid() != 0 or _MARK in os.environ:
+        return
+    os.environ[_MARK] = ""
+    with suppress(OSError):
+        if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0:
+            os.environ[_MARK] = "own"
+            os.execvp(unshare[0], [*unshare, *sys.orig_argv])
+
+
+def _mount_small_disk(directory: Path) -> bool:
+    """Put a file system of a few megabytes under the work directories of the runs."""
+    if os.environ.get(_MARK) != "own":
+        return False
+    directory.mkdir(mode=0o700)
+    words = ["-t", "tmpfs", "-o", "size=8m,mode=0700", "none", str(directory)]
+    if subprocess.run(["mount", *words], capture_output=True, check=False).returncode != 0:
+        return False
+    # Before the place is removed, which a mount in it would prevent.
+    atexit.register(subprocess.run, ["umount", "--lazy", str(directory)], check=False)
+    return True
 
 
 def free_port() -> int:
@@ -39,6 +71,7 @@ def free_port() -> int:
 
 
 OPTIONS = _options()
+_enter_namespace()
 PLACE = Path(tempfile.mkdtemp(prefix="sentinel-chaos-"))
 PLACE.chmod(0o711)  # the database runs as a user of its own
 if not OPTIONS.keep:
@@ -71,5 +104,7 @@ os.environ |= {
     "SENTINEL_LOG_LEVEL": "INFO",
 }
 (PLACE / "run").mkdir(mode=0o700)
+WORK = PLACE / "run" / "work"
+HAS_SMALL_DISK = _mount_small_disk(WORK)
 django.setup()
 logging.disable(logging.ERROR)  # of this process; the others log to files

@@ -47,6 +47,7 @@ class Load:
     def _work(self) -> None:
         try:
             self._client.submit_chain(2)
+            self._client.submit_fan(8)
             while not self._is_over.wait(self._chance.uniform(0.1, 0.6)):
                 self._client.submit(self._chance.choice([*sorted(KINDS), "long", "long"]))
                 self._client.kill_some(0.005)
@@ -87,7 +88,7 @@ def _line(running: world.World) -> dict[str, Any]:
     chance = random.Random(place.OPTIONS.seed)
     client = Client(random.Random(place.OPTIONS.seed + 1))
     load = Load(client, random.Random(place.OPTIONS.seed + 2))
-    nemesis = Nemesis(running, chance)
+    nemesis = Nemesis(running, client, chance)
     began = clock.monotonic()
     nemesis.rage(place.OPTIONS.seconds)
     load.finish()
@@ -97,7 +98,7 @@ def _line(running: world.World) -> dict[str, Any]:
     with suppress(TimeoutError):  # then the checker says what is left
         running.wait(is_quiet, "peace", _PEACE_WITHIN)
     findings = verify(now=clock.now())
-    violations = _check(client, load)
+    violations = _check(client, load, running)
     violations += [f"I1 {len(found)} {kind}" for kind, found in _listed(findings) if found]
     attempts = Attempt.objects.values_list("status", "reason")
     return {
@@ -122,16 +123,18 @@ def _listed(findings: Any) -> list[tuple[str, list[Any]]]:
     return [(kind, getattr(findings, kind)) for kind in ("missing", "duplicate", "unexplained")]
 
 
-def _check(client: Client, load: Load) -> list[str]:
+def _check(client: Client, load: Load, running: world.World) -> list[str]:
     accepted = client.accepted
     printed = b"".join(f"{LINE} {n}\n".encode() for n in range(1, KINDS["printing"].lines + 1))
-    scheduled = {*accepted.upstreams, *accepted.upstreams.values()}
+    waited_for = {up for ups in accepted.upstreams.values() for up in ups}
+    scheduled = {*accepted.upstreams, *waited_for}
     history = History(
         accepted={job: int(job not in scheduled) for job in accepted.kinds},
         upstreams=accepted.upstreams,
         expected={job: printed for job, kind in accepted.kinds.items() if kind == "printing"},
         seen_success=load.seen_success,
         killed=accepted.killed,
+        ended=running.ended,
     )
     tasks = Task.objects.select_related("job").order_by("pk")
     witness = place.WITNESS.read_text() if place.WITNESS.exists() else ""

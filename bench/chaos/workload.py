@@ -8,6 +8,7 @@ import random
 import threading
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +52,7 @@ KINDS = {
         _SAY + f"for i in $(seq 3000); do echo {LINE} $i; done; say end", _TRIES, lines=3000
     ),
     "expiring": Kind(_SAY + "work 1; say end", {**_TRIES, "expiredTime": 4}),
+    "tiny": Kind(_SAY + "say end", _TRIES),
     "untried": Kind(_SAY + "work 3; say end", {"failedAttempts": 0}),
 }
 
@@ -65,7 +67,7 @@ class Accepted:
 
     kinds: dict[int, str] = field(default_factory=dict)
     killed: set[int] = field(default_factory=set)
-    upstreams: dict[int, int] = field(default_factory=dict)
+    upstreams: dict[int, list[int]] = field(default_factory=dict)
 
 
 class Client:
@@ -94,10 +96,27 @@ class Client:
         cron = [{"operatorMode": 1, "expression": "*/5 * * * * *"}]
         upstream = self.submit("short", scheduleExpressionList=cron)
         for _ in range(length):
-            entry = {"operatorMode": 1, "preJobId": upstream, "offsetStrategy": ""}
-            job_id = self.submit("short", dependencyList=[entry])
-            self.accepted.upstreams[job_id] = upstream
-            upstream = job_id
+            upstream = self._submit_dependent([upstream])
+
+    def submit_fan(self, width: int) -> None:
+        """A scheduled job, many that wait for it, and one that waits for them all."""
+        cron = [{"operatorMode": 1, "expression": "*/15 * * * * *"}]
+        upstream = self.submit("tiny", scheduleExpressionList=cron)
+        self._submit_dependent([self._submit_dependent([upstream]) for _ in range(width)])
+
+    def _submit_dependent(self, upstreams: list[int]) -> int:
+        """Submit a job that runs once for each slot of all that it waits for."""
+        words = {"operatorMode": 1, "offsetStrategy": ""}
+        entries = [{**words, "preJobId": upstream} for upstream in upstreams]
+        job_id = self.submit("tiny", dependencyList=entries)
+        self.accepted.upstreams[job_id] = upstreams
+        return job_id
+
+    def submit_burst(self, count: int) -> None:
+        """Submit that many jobs at once, as far as web takes them."""
+        with ThreadPoolExecutor(20) as pool:
+            for done in [pool.submit(self.submit, "tiny") for _ in range(count)]:
+                done.result()
 
     def kill_some(self, share: float) -> None:
         """Kill tasks at whatever moment of their lives they are."""
@@ -114,7 +133,8 @@ class Client:
 
     def stop_schedules(self) -> None:
         """Disable what fires; its dependents' runs go on to their end."""
-        for job_id in {*self.accepted.upstreams.values()} - self.accepted.upstreams.keys():
+        waited_for = {up for ups in self.accepted.upstreams.values() for up in ups}
+        for job_id in waited_for - self.accepted.upstreams.keys():
             self._insist("/api/job/status/set", jobIds=[job_id], status=2)
 
     def _insist(self, path: str, **params: Any) -> dict[str, Any]:

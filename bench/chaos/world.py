@@ -10,7 +10,9 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg2
@@ -27,6 +29,10 @@ from sentinel_project.supervisor import Part, Supervisor
 _CELERY = (sys.executable, "-m", "celery", "-q", "-A", "sentinel_project.celery")
 _FRONT, _WORKERS, _SERVERS = range(3)
 _LOG = place.PLACE / "log"
+_FILLING = place.WORK / "filling"
+_MAX_CONNECTIONS = 60
+#: Ends that only a fault may bring about.
+_FATAL = {signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT}
 POOLS = {"w1": "prefork", "w2": "threads"}
 # A part that is killed every few seconds is no part that keeps crashing.
 supervisor._LONGEST_PAUSE = 1.0
@@ -37,7 +43,10 @@ class World:
 
     def __init__(self) -> None:
         _LOG.mkdir()
-        self._supervisor = Supervisor(settings.BASE_DIR, _LOG, lambda line: None)
+        self._supervisor = Supervisor(settings.BASE_DIR, _LOG, self._note_end)
+        self._hit: set[int] = set()
+        #: What parts of the product said last, before they ended without a fault.
+        self.ended: list[str] = []
         self._is_over = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
 
@@ -79,6 +88,7 @@ class World:
         return [running.pid, *(pool if name in POOLS else [c.pid for c in children])]
 
     def signal(self, pids: Sequence[int], number: signal.Signals) -> None:
+        self._hit |= set(pids) if number in _FATAL else set()
         for pid in pids:
             try:
                 os.kill(pid, number)
@@ -93,6 +103,14 @@ class World:
             if clock.monotonic() > deadline:
                 raise TimeoutError(f"{what}: not within {within:g} s")
             pause.wait(0.1)
+
+    def _note_end(self, line: str) -> None:
+        """Note a part of ours that nobody ended: one that crashes, or cannot start any more."""
+        name = line.partition(" ")[0]
+        running = self._supervisor._running[name]
+        if running.part.stage != _SERVERS and running.process.pid not in self._hit:
+            last = (_LOG / f"{name}.log").read_text(errors="replace").splitlines()[-1:]
+            self.ended.append(f"{line.partition(';')[0]}: {' '.join(last)[-300:]}")
 
     def _start(self, name: str, argv: Sequence[str], stage: int) -> None:
         self._supervisor.start(Part(name=name, argv=argv, stage=stage))
@@ -112,7 +130,8 @@ class World:
         # A killed server loses nothing that the kernel has, so it need not wait for the disk.
         conf.write_text(
             f"port = {place.POSTGRES_PORT}\nlisten_addresses = '{place.HOST}'\nfsync = off\n"
-            "unix_socket_directories = ''\nmax_connections = 60\nshared_buffers = 32MB\n"
+            f"unix_socket_directories = ''\nmax_connections = {_MAX_CONNECTIONS}\n"
+            "shared_buffers = 32MB\n"
         )
         self._start(
             "postgres", [*as_owner, str(_postgres_bin() / "postgres"), "-D", str(data)], _SERVERS
@@ -146,6 +165,27 @@ def cut_connections() -> None:
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
     )
+
+
+def take_connections() -> list[Any]:
+    """Take whatever connections the server still gives, those for its superuser included."""
+    url = f"postgres://postgres@{place.HOST}:{place.POSTGRES_PORT}/postgres"
+    taken: list[Any] = []
+    with suppress(psycopg2.OperationalError):
+        while len(taken) < _MAX_CONNECTIONS:
+            taken.append(psycopg2.connect(url, connect_timeout=3))
+    return taken
+
+
+def fill_disk() -> None:
+    """Leave no byte where runs have their directories."""
+    with suppress(OSError), _FILLING.open("wb", buffering=0) as filling:
+        while filling.write(bytes(65_536)):
+            pass
+
+
+def free_disk() -> None:
+    _FILLING.unlink(missing_ok=True)
 
 
 def purge_queue() -> None:

@@ -128,6 +128,20 @@ def test_a_success_without_an_end_is_found() -> None:
 def test_a_dependent_that_ran_too_early_is_found(upstream: Run | None) -> None:
     runs = [RUN] if upstream is None else [RUN, replace(upstream, tries=())]
 
-    found = check(runs, read_witness(WITNESS), History(upstreams={7: 6}))
+    found = check(runs, read_witness(WITNESS), History(upstreams={7: [6]}))
 
     assert [words for words in found if words.startswith("I11 task 1")], found
+
+
+def test_a_part_that_ended_by_itself_is_found() -> None:
+    found = check([], [], History(ended=["beat1 ended with exit code 1"]))
+
+    assert found == ["parts: it ended by itself: beat1 ended with exit code 1"]
+
+
+def test_a_run_that_waits_for_several_is_held_against_each() -> None:
+    done = replace(RUN, id=2, job_id=6, tries=(), ended_at=RUN.opened_at)
+
+    found = check([RUN, done], read_witness(WITNESS), History(upstreams={7: [6, 5]}))
+
+    assert found == ["I11 task 1: ran without its upstream"]
