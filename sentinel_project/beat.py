@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from celery.beat import Service
 from celery.signals import beat_init
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
@@ -48,7 +48,6 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
     producer = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
         self._name = f"{socket.gethostname()}.{os.getpid()}"
         self._listener = wakeup.Listener()
         self._pacer = Pacer()
@@ -60,9 +59,27 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         self._is_database_lost = False
         self._is_stopping = False
         self._is_asleep = False
+        super().__init__(*args, **kwargs)  # enters the housekeeping, and may have to wait for it
 
     def setup_schedule(self) -> None:
-        """Enter the housekeeping once; from then on it is edited and switched in the admin.
+        """Wait for the database, which may come later than beat, and enter the housekeeping."""
+        while not self._is_set_up():
+            self.take_signals()  # Celery's own handler would wait for the database as well
+            self._is_database_lost = True
+            self._sleep(None)
+
+    def _is_set_up(self) -> bool:
+        try:
+            self._enter_housekeeping()
+            super().setup_schedule()
+        except (OperationalError, InterfaceError):
+            logger.exception("beat.database_failed", extra={"pass": "setup"})
+            connection.close()
+            return False
+        return True
+
+    def _enter_housekeeping(self) -> None:
+        """Enter it once; from then on it is edited and switched in the admin.
 
         Two beats may start for the first time at once. Equal intervals may exist, theirs or an
         operator's, for the library has no constraint against them; of the task one is kept.
@@ -72,7 +89,6 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         every = every or IntervalSchedule.objects.create(**words)
         own = PeriodicTask(name=SWEEP, task=SWEEP, interval=every)
         PeriodicTask.objects.bulk_create([own], ignore_conflicts=True)
-        super().setup_schedule()
 
     def tick(self, *_: Any, **__: Any) -> float:
         """Do all that is due, then sleep until the next instant or a commit that signalled."""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -12,7 +16,7 @@ from django.db import connection
 
 from tasks_app.wakeup import Listener
 from tests.flow.executions import eventually
-from tests.flow.processes import SUCCESS, Installation
+from tests.flow.processes import ROOT, SUCCESS, Installation
 from tests.proxy import Proxy
 
 pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("processes"), pytest.mark.timeout(300)]
@@ -80,6 +84,43 @@ def test_an_outage_shorter_than_a_lease_costs_nothing(
     assert sentinel.ends(short, SUCCESS, within=60)
     assert sentinel.ends(long, SUCCESS, within=60)
     assert (tries(sentinel, short), tries(sentinel, long)) == (1, 1)
+
+
+@pytest.mark.parametrize("comes", [True, False], ids=["it comes", "stopped meanwhile"])
+def test_a_beat_that_starts_before_its_database_waits_for_it(
+    sentinel: Installation, proxy: Proxy, tmp_path: Path, *, comes: bool
+) -> None:
+    own, log = Proxy(*SERVER), tmp_path / "log"
+    own.cut()
+    url = sentinel.env["SENTINEL_DATABASE_URL"].replace(str(proxy.port), str(own.port))
+    command = [sys.executable, "-m", "celery", "-q", "-A", "sentinel_project.celery", "beat"]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            [*command, "--pidfile="],
+            cwd=ROOT,
+            env=sentinel.env | {"SENTINEL_DATABASE_URL": url},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ) as beat,
+    ):
+        try:
+            assert eventually(lambda: log.read_text().count('"beat.database_failed"') > 1, 60)
+            if comes:
+                own.heal()
+                assert eventually(lambda: is_known(sentinel, beat.pid), 60)
+        finally:
+            beat.terminate()
+            assert beat.wait(30) == 0
+            own.close()
+
+
+def is_known(sentinel: Installation, pid: int) -> bool:
+    """Tell whether a beat has told the database that it is there."""
+    with closing(psycopg2.connect(sentinel.env["SENTINEL_DATABASE_URL"])) as link:
+        cursor = link.cursor()
+        cursor.execute("SELECT 1 FROM tasks_app_scheduler WHERE name LIKE %s", [f"%.{pid}"])
+        return cursor.fetchone() is not None
 
 
 def test_beat_outlives_a_lost_connection(postgres: None) -> None:
