@@ -61,6 +61,8 @@ def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
             """Say nothing: the tests look at ``got``."""
 
     class Server(ThreadingHTTPServer):
+        #: Several beats call at once; a connection that is not taken would be tried again later.
+        request_queue_size = 128
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
