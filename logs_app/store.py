@@ -186,15 +186,6 @@ def sizes(attempt_ids: Collection[int]) -> dict[tuple[int, StreamKind], int]:
     }
 
 
-@transaction.atomic
-def delete_of(attempt_ids: Collection[int]) -> int:
-    """Delete all that the attempts printed, and return how many bytes that was (X-33)."""
-    streams = Stream.objects.filter(attempt_id__in=attempt_ids)
-    freed = sum(streams.values_list("size", flat=True))
-    streams.delete()
-    return freed
-
-
 class Writer:
     """Both streams of one attempt, on their way into the store (X-30).
 

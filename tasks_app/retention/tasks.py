@@ -16,7 +16,6 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 
 from jobs.models import Job
 from logs_app import retention as output
-from logs_app import store
 from tasks_app.models import Attempt, Batch, Change, Delivery, Event, Task, TaskNote
 from tasks_app.retention import sums
 from tasks_app.retention.horizons import Leaving, leavings
@@ -106,7 +105,7 @@ def _delete_batch(leaving: Leaving) -> int:
         Attempt.objects.filter(task__in=ids).values_list("pk", "task_id", "started_at", "ended_at")
     )
     sums.add(leaving, tasks, [(task_id, start, end) for _, task_id, start, end in attempts])
-    store.delete_of([attempt_id for attempt_id, *_ in attempts])
+    output.delete_of([attempt_id for attempt_id, *_ in attempts])
     _delete_rows(ids, tasks)
     return len(ids)
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from logs_app import store
+from logs_app import retention, store
 from logs_app.models import Chunk, Stream, StreamKind
 from logs_app.store import Slice
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
@@ -202,7 +202,7 @@ def test_a_silly_range_is_refused_by_name(
 def test_whatever_was_appended_is_read_whole_and_ends_once(
     db: None, chunks: list[bytes], size: int
 ) -> None:
-    store.delete_of([ATTEMPT])
+    retention.delete_of([ATTEMPT])
     store.open_streams(ATTEMPT, fence=FENCE)
     end = 0
     for chunk in chunks:
@@ -291,7 +291,7 @@ def test_deleting_an_attempts_output_leaves_the_others(attempt: int) -> None:
         (8, LOG): 6,
     }
 
-    assert store.delete_of([attempt, 9]) == 4
+    assert retention.delete_of([attempt, 9]) == 4
 
     assert store.sizes([attempt, 8]) == {(8, RESULT): 0, (8, LOG): 6}
     assert stored() == b""
