@@ -14,6 +14,7 @@ from zoneinfo import available_timezones
 
 from django.conf import settings
 from django.core import checks
+from django.core.mail.message import sanitize_address
 
 from sentinel_project import broker
 from tasks_app.rules import limits, retention
@@ -23,7 +24,7 @@ from tasks_app.rules.timing import Lease
 @checks.register(checks.Tags.compatibility)
 def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[checks.CheckMessage]:
     """Return what no process may start with."""
-    return [*_lease(), *_limits(), *_retention(), *_places(), *_networks(), *_driver()]
+    return [*_lease(), *_limits(), *_retention(), *_places(), *_networks(), *_mail(), *_driver()]
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -88,6 +89,17 @@ def _networks() -> Iterator[checks.CheckMessage]:
                 hint="List them separated by commas, such as 127.0.0.1,10.1.0.0/16.",
                 id="sentinel.E008",
             )
+
+
+def _mail() -> Iterator[checks.CheckMessage]:
+    try:
+        sanitize_address(settings.SENTINEL_MAIL_FROM, "utf-8")
+    except ValueError as error:
+        yield checks.Error(
+            f"SENTINEL_MAIL_FROM: {error}",
+            hint='Write it like ops@example.com or "Sentinel, Ops" <ops@example.com>.',
+            id="sentinel.E010",
+        )
 
 
 def _driver() -> Iterator[checks.CheckMessage]:

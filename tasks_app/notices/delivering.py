@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from sentinel_project.clock import Clock
+from sentinel_project.wire import jsontext
 from tasks_app.models import Delivery, DeliveryTry
 from tasks_app.notices import mail, webhook
 from tasks_app.notices.answers import Answer
@@ -26,8 +27,10 @@ logger = logging.getLogger(__name__)
 #: Sent side by side, so that a receiver that hangs does not hold up the others.
 AT_ONCE = 8
 BATCH = 40
-#: Longer than all of a batch may take: rounds, times the longest a sender may take.
+#: A sending begins only while what is left of the lease is longer than any takes: a mail is a dozen
+#: steps, each of which the server may hold up, and another beat would send the same one too.
 LEASE = timedelta(minutes=5)
+_BEGINS_WITHIN = timedelta(minutes=2)
 _ANSWER_SIZE = 500
 
 
@@ -40,15 +43,21 @@ class _Sent:
 
 
 def deliver_due(clock: Clock) -> int:
-    """Send what is due, a batch at most; return how many were tried."""
-    claimed = _claim(clock())
+    """Send what is due, a batch at most; return how many were tried.
+
+    What breaks one delivery is a failed try of that one, and no trouble of the batch.
+    """
+    began = clock()
+    claimed = _claim(began)
     if not claimed:
         return 0
-    ready = [(each, _sender(each, clock())) for each in claimed]
+    ready = [(each, _ready_sender(each, clock())) for each in claimed]
+    until = began + _BEGINS_WITHIN
     with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="delivery") as pool:
-        sent = list(pool.map(lambda pair: _send(pair[0], pair[1], clock), ready))
+        answers = list(pool.map(lambda pair: _send(pair[0], pair[1], clock, until), ready))
+    sent = [each for each in answers if each is not None]
     for each in sent:
-        _keep(each)
+        _note(each)
     return len(sent)
 
 
@@ -74,10 +83,38 @@ def _sender(delivery: Delivery, now: datetime) -> Callable[[], Answer]:
     return webhook.sender(delivery, now=now)
 
 
-def _send(delivery: Delivery, send: Callable[[], Answer], clock: Clock) -> _Sent:
+def _ready_sender(delivery: Delivery, now: datetime) -> Callable[[], Answer]:
+    try:
+        return _sender(delivery, now)
+    except Exception as error:
+        answer = _broken(delivery, error)
+        return lambda: answer
+
+
+def _send(
+    delivery: Delivery, send: Callable[[], Answer], clock: Clock, until: datetime
+) -> _Sent | None:
+    """Send one delivery; None: it is too late to begin, and its lease brings it again."""
     began = clock()
-    answer = send()
+    if began > until:
+        return None
+    try:
+        answer = send()
+    except Exception as error:
+        answer = _broken(delivery, error)
     return _Sent(delivery, began, clock() - began, answer)
+
+
+def _broken(delivery: Delivery, error: Exception) -> Answer:
+    logger.error("delivery.broken", extra={"delivery_id": delivery.pk}, exc_info=error)
+    return Answer(False, f"it could not be sent: {type(error).__name__}")
+
+
+def _note(sent: _Sent) -> None:
+    try:
+        _keep(sent)
+    except Exception:  # its lease brings it again
+        logger.exception("delivery.not_noted", extra={"delivery_id": sent.delivery.pk})
 
 
 @transaction.atomic
@@ -91,7 +128,7 @@ def _keep(sent: _Sent) -> None:
         at=sent.at,
         took_ms=max(0, sent.took // timedelta(milliseconds=1)),
         is_good=answer.is_good,
-        answer=answer.text[:_ANSWER_SIZE],
+        answer=jsontext.printable(answer.text)[:_ANSWER_SIZE],
     )
     pause = None if answer.is_good or answer.is_final else pause_after(tries)
     ended_at = sent.at + sent.took

@@ -46,6 +46,6 @@ def _send(message: EmailMessage) -> Answer:
         ((code, said),) = refusal.recipients.values()
         text = f"{code} {said.decode(errors='replace')}"
         return Answer(False, text, is_final=code in _REFUSED_FOR_EVER)
-    except (smtplib.SMTPException, OSError) as error:
+    except (smtplib.SMTPException, OSError, ValueError) as error:  # ValueError: an address
         return Answer(False, f"{type(error).__name__}: {error}")
     return Answer(True, "accepted")

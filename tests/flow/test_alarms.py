@@ -237,6 +237,46 @@ def test_a_mail_server_that_is_away_is_tried_again(
     assert "Refused" in delivery.log.get().answer
 
 
+def test_a_sender_that_is_no_address_costs_its_mails_a_try_and_nothing_else(
+    tick: SetClock, sink: Sink, settings: Settings
+) -> None:
+    """D-84: it is tried again with its pauses, and what was told beside it is not told twice."""
+    settings.SENTINEL_MAIL_FROM = "Sentinel, Ops <ops@example.com>"
+    settings.SENTINEL_CALLBACK_ALLOW_PRIVATE = True
+    job = make_job(app=make_app())
+    with receiving() as receiver:
+        alarm(job, "FAILED", webhooks=(receiver.url(),))
+        fail(job)
+
+        assert notices.run_once(tick) == 2
+
+    mail = Delivery.objects.get(channel="MAIL")
+    assert (mail.state, mail.tries) == (DeliveryState.PENDING, 1)
+    assert "Invalid address" in mail.log.get().answer
+    assert Delivery.objects.get(channel="WEBHOOK").state == DeliveryState.DELIVERED
+
+
+@pytest.mark.parametrize("broken", [{}, {"scheduleTime": None}], ids=["no words", "no time"])
+def test_a_delivery_that_breaks_its_sender_is_a_failed_try_of_that_one(
+    tick: SetClock, sink: Sink, broken: dict[str, Any]
+) -> None:
+    """D-84."""
+    job = make_job(app=make_app())
+    alarm(job, "FAILED", mails=("ann@example.com", "bob@example.com"))
+    fail(job)
+    notices.expand_changes(now=NOW)
+    first, second = Delivery.objects.order_by("pk")
+    Delivery.objects.filter(pk=first.pk).update(payload=broken)
+
+    assert notices.deliver_due(tick) == 2
+
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.state, first.tries) == (DeliveryState.PENDING, 1)
+    assert first.log.get().answer.startswith("it could not be sent: ")
+    assert second.state == DeliveryState.DELIVERED
+
+
 def test_without_a_mail_server_it_is_given_up_with_the_setting(
     tick: SetClock, settings: Settings
 ) -> None:

@@ -8,9 +8,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
+import httpx
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
@@ -296,6 +298,63 @@ def test_one_that_hangs_does_not_hold_up_the_others(receiver: Receiver, tick: Se
 def _release_when(receiver: Receiver, count: int) -> None:
     eventually(lambda: len(receiver.got) >= count, within=4)
     receiver.may_answer.set()
+
+
+def test_what_breaks_while_it_is_sent_is_a_failed_try(
+    receiver: Receiver, tick: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D-84: httpx meets a target that it cannot even say no to."""
+    delivery = killed(receiver)
+
+    def fail(*_: object, **__: object) -> None:
+        raise LookupError("unknown encoding: idna")
+
+    monkeypatch.setattr(httpx.Client, "stream", fail)
+    notices.deliver_due(tick)
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.tries) == (DeliveryState.PENDING, 1)
+    assert delivery.log.get().answer == "it could not be sent: LookupError"
+
+
+def test_a_try_that_cannot_be_noted_costs_no_other_its_note(
+    receiver: Receiver, tick: SetClock
+) -> None:
+    job = telling_job(receiver)
+    for _ in range(2):
+        transitions.kill(make_task(job=job), user="ann", now=NOW)
+    notices.expand_changes(now=NOW)
+    refusals = [OperationalError("deadlock detected")]
+
+    def refuse_once(execute: Any, sql: str, *words: Any) -> Any:
+        if refusals and sql.startswith("INSERT") and "tasks_app_deliverytry" in sql:
+            raise refusals.pop()
+        return execute(sql, *words)
+
+    with connection.execute_wrapper(refuse_once):
+        assert notices.deliver_due(tick) == 2
+
+    states = Delivery.objects.order_by("state").values_list("state", flat=True)
+    assert list(states) == [DeliveryState.DELIVERED, DeliveryState.PENDING]
+    tick.now += delivering.LEASE
+    assert notices.deliver_due(tick) == 1
+
+
+def test_nothing_is_begun_that_another_beat_could_have_claimed_before_it_ends(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is slow, a delivery is not sent twice for it."""
+    job = telling_job(receiver)
+    for _ in range(3):
+        transitions.kill(make_task(job=job), user="ann", now=NOW)
+    notices.expand_changes(now=NOW)
+    monkeypatch.setattr(delivering, "AT_ONCE", 1)
+
+    # Each that arrives took three minutes.
+    assert notices.deliver_due(lambda: NOW + len(receiver.got) * timedelta(minutes=3)) == 1
+
+    assert len(receiver.got) == 1
+    assert notices.deliver_due(lambda: NOW + delivering.LEASE) == 2
 
 
 def test_a_change_that_is_expanded_twice_is_told_once(receiver: Receiver) -> None:

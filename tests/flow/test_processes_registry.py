@@ -162,6 +162,7 @@ def test_every_trouble_comes_with_a_way_to_mend_it(now: datetime) -> None:
         ("SENTINEL_TIME_ZONE", "Mars/Olympus", "sentinel.E003"),
         ("SENTINEL_WORKER_GROUPS", [], "sentinel.E004"),
         ("SENTINEL_METRICS_ALLOW", ["here"], "sentinel.E008"),
+        ("SENTINEL_MAIL_FROM", "Sentinel, Ops <ops@example.com>", "sentinel.E010"),
     ],
 )
 def test_a_wrong_setting_is_an_error_with_an_id(setting: str, value: object, check_id: str) -> None:
