@@ -42,7 +42,7 @@ class Registration:
 def register(registration: Registration, *, now: datetime) -> Worker:
     """Enter the worker, or a new process under the name of an old one.
 
-    Groups that do not exist are left out, with a warning.
+    Groups that do not exist are left out, with a warning, until a beat finds them.
     """
     worker, _ = Worker.objects.update_or_create(
         name=registration.name,
@@ -68,11 +68,21 @@ def register(registration: Registration, *, now: datetime) -> Worker:
 
 def beat(registration: Registration, *, now: datetime) -> bool:
     """Renew the worker's sign of life; False: it is not registered, or another took its name."""
-    return bool(
-        Worker.objects.filter(
-            name=registration.name, pid=registration.pid, stopped_at__isnull=True
-        ).update(beat_at=now)
+    rows = Worker.objects.filter(
+        name=registration.name, pid=registration.pid, stopped_at__isnull=True
     )
+    if not rows.update(beat_at=now):
+        return False
+    _join_new_groups(registration)
+    return True
+
+
+def _join_new_groups(registration: Registration) -> None:
+    """Serve the groups that were made since: their queues are listened to from the start."""
+    mine = WorkerGroup.objects.filter(pk__in=registration.group_ids)
+    if new := list(mine.exclude(workers__name=registration.name)):
+        Worker.objects.get(name=registration.name).groups.add(*new)
+        logger.info("worker.groups_joined", extra={"group_ids": [group.pk for group in new]})
 
 
 def stop(registration: Registration, *, now: datetime) -> None:

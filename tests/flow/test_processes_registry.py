@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -59,6 +60,22 @@ def test_a_beat_keeps_a_worker_alive_and_a_stopped_one_stays_stopped(now: dateti
     workers.stop(registration(), now=now)
     assert not workers.beat(registration(), now=now)
     assert workers.live_slots(now) == {}
+
+
+@pytest.mark.django_db
+def test_a_group_that_is_made_after_its_worker_started_is_served(now: datetime) -> None:
+    """D-81."""
+    early = replace(registration(), group_ids=[1, 7])
+    started_at = workers.register(early, now=now).started_at
+    assert workers.beat(early, now=now)
+    assert workers.live_slots(now) == {1: 4}
+
+    WorkerGroup.objects.create(pk=7, name="seven")
+    later = now + workers.BEAT_EVERY
+    assert workers.beat(early, now=later)
+
+    assert workers.live_slots(later) == {1: 4, 7: 4}
+    assert Worker.objects.get().started_at == started_at
 
 
 @pytest.mark.django_db
