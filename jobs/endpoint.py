@@ -31,6 +31,16 @@ class Call:
     user: str
     now: datetime
 
+    @property
+    def words(self) -> dict[str, Any]:
+        """Return who calls and when, as services want it."""
+        return {"app": self.app, "user": self.user, "now": self.now}
+
+    @property
+    def asking(self) -> dict[str, Any]:
+        """Return the same for services whose subject may be an app itself."""
+        return {"by": self.app, "user": self.user, "now": self.now}
+
 
 class Endpoint(EnvelopeView):
     """An endpoint that reads: also answers GET."""

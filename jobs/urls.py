@@ -42,12 +42,5 @@ urlpatterns = [
     path("workerGroup/status/set", administration.SwitchWorkerGroupView.as_view()),
     path("workerGroup/list", administration.WorkerGroupListView.as_view()),
     path("worker/list", administration.WorkerListView.as_view()),
-    path("bizGroup/add", administration.AddBizGroupView.as_view()),
-    path("bizGroup/edit", administration.EditBizGroupView.as_view()),
-    path("bizGroup/delete", administration.DeleteBizGroupView.as_view()),
-    path("bizGroup/list", administration.BizGroupListView.as_view()),
-    path("department/add", administration.AddDepartmentView.as_view()),
-    path("department/edit", administration.EditDepartmentView.as_view()),
-    path("department/delete", administration.DeleteDepartmentView.as_view()),
-    path("department/list", administration.DepartmentListView.as_view()),
+    *(path(name, view.as_view()) for name, view in administration.LABEL_VIEWS.items()),
 ]

@@ -14,12 +14,6 @@ from jobs.serializers import places
 from tasks_app import workers
 from tasks_app.models import Worker
 
-
-def _words(call: Call) -> dict[str, Any]:
-    """Return who asks, as the services of places take it."""
-    return {"by": call.app, "user": call.user, "now": call.now}
-
-
 # -- apps ------------------------------------------------------------------------------------------
 
 
@@ -31,7 +25,7 @@ class AddAppView(Mutation):
 
     def handle(self, call: Call, params: wire.NewApp) -> places.RegisteredApp:
         app, key = app_services.register_app(
-            name=params.name, kind=params.kind, limits=params.limits, **_words(call)
+            name=params.name, kind=params.kind, limits=params.limits, **call.asking
         )
         return places.registered(app, key)
 
@@ -45,7 +39,7 @@ class EditAppView(Mutation):
     @transaction.atomic
     def handle(self, call: Call, params: wire.AppEdit) -> places.AppData:
         app = app_services.locked_app(params.name)
-        app_services.edit_app(app, params.changes, **_words(call))
+        app_services.edit_app(app, params.changes, **call.asking)
         return places.app(app_services.locked_app(params.name))
 
 
@@ -57,7 +51,7 @@ class DeleteAppView(Mutation):
 
     @transaction.atomic
     def handle(self, call: Call, params: wire.AppRef) -> places.AppName:
-        app_services.close_app(app_services.locked_app(params.name), **_words(call))
+        app_services.close_app(app_services.locked_app(params.name), **call.asking)
         return {"appName": params.name}
 
 
@@ -71,9 +65,9 @@ class RotateKeyView(Mutation):
     def handle(self, call: Call, params: wire.KeyTurn) -> places.TurnedKey:
         app = app_services.locked_app(params.name)
         if params.drops_old:
-            app_services.drop_old_key(app, **_words(call))
+            app_services.drop_old_key(app, **call.asking)
             return places.turned(app, None)
-        return places.turned(app, app_services.rotate_key(app, **_words(call)))
+        return places.turned(app, app_services.rotate_key(app, **call.asking))
 
 
 class AppListView(Endpoint):
@@ -98,7 +92,7 @@ class SwitchWorkerGroupView(Mutation):
     params = wire.SwitchWorkerGroupParams
 
     def handle(self, call: Call, params: wire.GroupSwitch) -> places.WorkerGroupData:
-        place_services.set_group_enabled(params.place_id, params.is_enabled, **_words(call))
+        place_services.set_group_enabled(params.place_id, params.is_enabled, **call.asking)
         row = WorkerGroup.objects.get(pk=params.place_id)
         return places.group(row, workers.live_slots(call.now))
 
@@ -142,7 +136,7 @@ class _AddPlaceView(Mutation):
     model: ClassVar[type[Any]]
 
     def handle(self, call: Call, params: wire.NewPlace) -> object:
-        return places.place(place_services.add_place(self.model, params.name, **_words(call)))
+        return places.place(place_services.add_place(self.model, params.name, **call.asking))
 
 
 class _EditPlaceView(Mutation):
@@ -151,7 +145,7 @@ class _EditPlaceView(Mutation):
 
     def handle(self, call: Call, params: wire.PlaceEdit) -> object:
         return places.place(
-            place_services.rename_place(self.model, params.place_id, params.name, **_words(call))
+            place_services.rename_place(self.model, params.place_id, params.name, **call.asking)
         )
 
 
@@ -160,9 +154,7 @@ class _DeleteLabelView(Mutation):
     model: ClassVar[type[Any]]
 
     def handle(self, call: Call, params: wire.PlaceRef) -> object:
-        return places.place(
-            place_services.delete_label(self.model, params.place_id, **_words(call))
-        )
+        return places.place(place_services.delete_label(self.model, params.place_id, **call.asking))
 
 
 class _LabelListView(Endpoint):
@@ -187,49 +179,52 @@ class EditWorkerGroupView(_EditPlaceView):
     model, params, answers = WorkerGroup, wire.EditWorkerGroupParams, places.WorkerGroupRef
 
 
-class AddDepartmentView(_AddPlaceView):
-    """/api/department/add: a label, which names a department."""
-
-    model, params, answers = Department, wire.AddDepartmentParams, places.DepartmentRef
-
-
-class EditDepartmentView(_EditPlaceView):
-    """/api/department/edit: another name, which the jobs that carry it follow."""
-
-    model, params, answers = Department, wire.EditDepartmentParams, places.DepartmentRef
+_LABEL_VERBS = {
+    "add": _AddPlaceView,
+    "edit": _EditPlaceView,
+    "delete": _DeleteLabelView,
+    "list": _LabelListView,
+}
 
 
-class DeleteDepartmentView(_DeleteLabelView):
-    """/api/department/delete: take a label away that no job carries."""
-
-    model, params, answers = Department, wire.DepartmentRefParams, places.DepartmentRef
-
-
-class DepartmentListView(_LabelListView):
-    """/api/department/list: every department, newest first."""
-
-    model, params, answers = Department, wire.DepartmentListParams, places.DepartmentPage
-
-
-class AddBizGroupView(_AddPlaceView):
-    """/api/bizGroup/add: a label, which names a business group."""
-
-    model, params, answers = BizGroup, wire.AddBizGroupParams, places.BizGroupRef
-
-
-class EditBizGroupView(_EditPlaceView):
-    """/api/bizGroup/edit: another name."""
-
-    model, params, answers = BizGroup, wire.EditBizGroupParams, places.BizGroupRef
+def _label_views(
+    model: type[Any],
+    path: str,
+    ref: type[Any],
+    page: type[Any],
+    **words: tuple[type[Any], str],
+) -> dict[str, type[Endpoint]]:
+    """Return the views of a kind of label by path; ``words``: each verb's params and summary."""
+    found: dict[str, type[Endpoint]] = {}
+    for verb, (params, said) in words.items():
+        columns = {
+            "__doc__": f"/api/{path}/{verb}: {said}",
+            "__module__": __name__,
+            "model": model,
+            "params": params,
+            "answers": page if verb == "list" else ref,
+        }
+        name = f"{verb.title()}{model.__name__}View"
+        found[f"{path}/{verb}"] = type(name, (_LABEL_VERBS[verb],), columns)
+    return found
 
 
-class DeleteBizGroupView(_DeleteLabelView):
-    """/api/bizGroup/delete: take a label away that no job carries."""
-
-    model, params, answers = BizGroup, wire.BizGroupRefParams, places.BizGroupRef
-
-
-class BizGroupListView(_LabelListView):
-    """/api/bizGroup/list: every business group, newest first."""
-
-    model, params, answers = BizGroup, wire.BizGroupListParams, places.BizGroupPage
+LABEL_VIEWS = _label_views(
+    Department,
+    "department",
+    places.DepartmentRef,
+    places.DepartmentPage,
+    add=(wire.AddDepartmentParams, "a label, which names a department."),
+    edit=(wire.EditDepartmentParams, "another name, which the jobs that carry it follow."),
+    delete=(wire.DepartmentRefParams, "take a label away that no job carries."),
+    list=(wire.DepartmentListParams, "every department, newest first."),
+) | _label_views(
+    BizGroup,
+    "bizGroup",
+    places.BizGroupRef,
+    places.BizGroupPage,
+    add=(wire.AddBizGroupParams, "a label, which names a business group."),
+    edit=(wire.EditBizGroupParams, "another name."),
+    delete=(wire.BizGroupRefParams, "take a label away that no job carries."),
+    list=(wire.BizGroupListParams, "every business group, newest first."),
+)

@@ -19,12 +19,7 @@ class AddScriptView(Mutation):
 
     def handle(self, call: Call, params: assets.NewScript) -> assets.ScriptVersionRef:
         version = script_services.add_script(
-            params.name,
-            params.text,
-            owner=_owner(call, params.owner_name),
-            app=call.app,
-            user=call.user,
-            now=call.now,
+            params.name, params.text, owner=_owner(call, params.owner_name), **call.words
         )
         return assets.version_ref(version)
 
@@ -36,12 +31,7 @@ class EditScriptView(Mutation):
 
     def handle(self, call: Call, params: assets.ScriptEdit) -> assets.ScriptVersionRef:
         version = script_services.edit_script(
-            params.script_id,
-            name=params.name,
-            text=params.text,
-            app=call.app,
-            user=call.user,
-            now=call.now,
+            params.script_id, name=params.name, text=params.text, **call.words
         )
         return assets.version_ref(version)
 
@@ -83,11 +73,7 @@ class AddArtifactView(Mutation):
 
     def handle(self, call: Call, params: assets.NewPiece) -> assets.ArtifactData:
         row = artifact_services.add_piece(
-            params.piece(),
-            owner=_owner(call, params.owner_name),
-            app=call.app,
-            user=call.user,
-            now=call.now,
+            params.piece(), owner=_owner(call, params.owner_name), **call.words
         )
         return assets.artifact(row)
 
