@@ -6,7 +6,7 @@ back: a preview is refused exactly where the real thing would be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,14 +15,14 @@ from django.db import transaction
 from jobs import rendering
 from jobs.expected import Expectations, ExpectedRun, closed
 from jobs.facts import Facts, Upstream
-from jobs.models import Job
+from jobs.models import App, DependencyEntry, Job
 from jobs.outlook import first_runs
 from jobs.rendering import Rendered
 from jobs.rules.enums import JobStatus
 from jobs.rules.offsets import window
 from jobs.rules.schedule.walltime import clock_change
 from jobs.rules.windows import Window
-from jobs.selectors import is_closed_to
+from jobs.selectors import is_closed_to, jobs_of
 from jobs.services import checks, next_times
 from sentinel_project.errors import InvalidParameters
 from tasks_app import workers
@@ -30,7 +30,7 @@ from tasks_app.planner.plans import ends_before_floor
 
 #: Runs listed of one window.
 MAX_SHOWN = 200
-#: Dependents judged when a job is enabled.
+#: Dependents judged when jobs are enabled.
 _MAX_JUDGED = 100
 
 
@@ -183,15 +183,20 @@ def _window_warnings(
                 yield f"the run due {due} waits: its window holds no run of {upstream_id}"
 
 
-def enabling_warnings(job: Job, *, now: datetime) -> list[str]:
-    """Return which jobs wait for runs that an enabled ``job`` will never have in time (D-38)."""
-    entries = job.dependents.select_related("job").order_by("pk")[:_MAX_JUDGED]
-    found: list[str] = []
-    for entry in entries:
+def enabling_warnings(job_ids: Iterable[int], *, app: App, now: datetime) -> dict[int, list[str]]:
+    """Return which of the app's jobs wait for runs that enabled ones will never have (D-38).
+
+    Other apps' jobs are unknown (W-21). Of very many that wait only some are judged.
+    """
+    entries = DependencyEntry.objects.filter(upstream_id__in=job_ids, job__in=jobs_of(app))
+    entries = entries.exclude(job__status=JobStatus.TRASHED).select_related("job")
+    found: dict[int, list[str]] = {}
+    for entry in entries.order_by("pk")[:_MAX_JUDGED]:
         try:
             checks.check_graph(entry.job, now=now)
         except InvalidParameters as refusal:
-            mine = f"dependencyList.preJobId {job.pk}: "
+            mine = f"dependencyList.preJobId {entry.upstream_id}: "
             told = [p.removeprefix(mine) for p in refusal.problems if p.startswith(mine)]
-            found += [f"job {entry.job_id} waits for it in vain: {problem}" for problem in told]
+            vain = [f"job {entry.job_id} waits for it in vain: {problem}" for problem in told]
+            found.setdefault(entry.upstream_id, []).extend(vain)
     return found

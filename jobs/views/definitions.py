@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.db import transaction
+from collections.abc import Iterator
+from dataclasses import replace
 
 from jobs import preview, selectors, serializers, services
 from jobs.endpoint import Call, Endpoint, Mutation
@@ -82,10 +83,7 @@ class SetJobStatusView(Mutation):
     params = SetStatusParams
 
     def handle(self, call: Call, params: SetStatus) -> Reply[data.JobResults]:
-        ids = dict.fromkeys(params.job_ids)
-        # Locks in one order whatever the caller's: two such calls must not wait for each other.
-        answers = {job_id: _set_or_refuse(call, job_id, params.status) for job_id in sorted(ids)}
-        return serializers.status_answers(answers[job_id] for job_id in ids)
+        return serializers.status_answers(_set_each(call, params))
 
 
 class PreviewJobView(Endpoint):
@@ -116,20 +114,29 @@ def _edit(call: Call, edit: JobEdit) -> JobChange:
     )
 
 
-def _set_or_refuse(call: Call, job_id: int, status: JobStatus) -> JobAnswer:
+def _set_each(call: Call, wanted: SetStatus) -> Iterator[JobAnswer]:
+    """Set each job for itself; warn of what becomes of the enabled ones once all are set.
+
+    Locks in one order whatever the caller's: two such calls must not wait for each other.
+    """
+    ids = dict.fromkeys(wanted.job_ids)
+    disabled = selectors.jobs_of(call.app).filter(pk__in=ids, status=JobStatus.DISABLED)
+    enabled = set(
+        disabled.values_list("pk", flat=True) if wanted.status is JobStatus.ACTIVE else ()
+    )
+    answers = {job_id: _set_one(call, job_id, wanted.status) for job_id in sorted(ids)}
+    enabled -= {job_id for job_id, answer in answers.items() if answer.refusal}
+    warnings = preview.enabling_warnings(enabled, app=call.app, now=call.now)
+    for job_id in ids:
+        yield replace(answers[job_id], warnings=warnings.get(job_id, []))
+
+
+def _set_one(call: Call, job_id: int, status: JobStatus) -> JobAnswer:
     try:
-        return _set_one(call, job_id, status)
+        job = services.set_status(job_id, status, app=call.app, user=call.user, now=call.now)
     except NotFound as refusal:
         return JobAnswer(job_id, str(refusal))
     except Refused as refusal:
         job = selectors.job_of(call.app, job_id)
         return JobAnswer(job_id, str(refusal), job.status_at(call.now))
-
-
-@transaction.atomic
-def _set_one(call: Call, job_id: int, status: JobStatus) -> JobAnswer:
-    was_disabled = selectors.job_of(call.app, job_id).status == JobStatus.DISABLED
-    job = services.set_status(job_id, status, app=call.app, user=call.user, now=call.now)
-    is_enabled = was_disabled and status is JobStatus.ACTIVE
-    warnings = preview.enabling_warnings(job, now=call.now) if is_enabled else []
-    return JobAnswer(job_id, status=job.status_at(call.now), warnings=warnings)
+    return JobAnswer(job_id, status=job.status_at(call.now))

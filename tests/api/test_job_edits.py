@@ -331,6 +331,21 @@ def test_enabling_warns_of_who_waits_in_vain(caller: Caller) -> None:
     assert (reply.code, warning.startswith(f"job {waiting.pk} waits for it in vain")) == (0, True)
 
 
+def test_enabling_tells_nothing_of_other_apps_jobs_and_of_trashed_ones(
+    caller: Caller, other: Caller
+) -> None:
+    """W-21: that another app's job waits, and when it is due, is not this app's business."""
+    upstream = submit(caller, "monthly", "0 3 1 * *", status=2, isShared=True)
+    link = {"dependencyList": [after(upstream.pk, "cd")]}
+    submit(other, "theirs", "0 5 15 6 *", **link)
+    trashed = submit(caller, "trashed", "0 5 15 6 *", **link)
+    caller.post(STATUS, jobIds=[trashed.pk], status=4)
+
+    reply = caller.post(STATUS, jobIds=[upstream.pk], status=1)
+
+    assert (reply.code, reply.data["results"][0]["warnings"]) == (0, [])
+
+
 @pytest.mark.parametrize("silly", [0, 3, 6, "x", None, True])
 def test_a_silly_status_is_refused_by_name(silly: Any, caller: Caller) -> None:
     job = submit(caller, "daily")
