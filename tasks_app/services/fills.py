@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 
 from django.db import transaction
 
@@ -11,7 +12,7 @@ from jobs import audit
 from jobs.expected import Expectations
 from jobs.models import App, Job
 from jobs.rules.enums import ExpressionKind, JobStatus
-from jobs.rules.schedule import Delay, parse
+from jobs.rules.schedule import Delay, Schedule, parse
 from jobs.services.edits import locked_job
 from sentinel_project.errors import InvalidParameters, Refused
 from tasks_app import transitions, wakeup
@@ -21,6 +22,7 @@ from tasks_app.rules.states import TaskKind, TaskStatus
 from tasks_app.transitions import Opening
 
 MAX_SLOTS = 10_000
+_MOMENT = timedelta(microseconds=1)
 
 
 @transaction.atomic
@@ -37,15 +39,12 @@ def fill_gaps(
         kept = f"{job.history_from:%Y-%m-%d %H:%M:%S} UTC"
         raise Refused(f"what job {job_id} owed before {kept} was removed by retention; rerun it")
     gaps = list(Gap.objects.filter(job=job, to_at__gte=start, from_at__lte=end).order_by("from_at"))
-    dues = sorted({due for gap in gaps for due in slots_of(gap, job) if start <= due <= end})
+    filled = _filled(gaps, job, start, end)
+    dues = sorted(set().union(*filled.values()))
     if not dues:
         raise Refused(f"job {job_id} has no gap in this range")
-    if len(dues) > MAX_SLOTS:
-        raise Refused(
-            f"a fill has at most {MAX_SLOTS} slots, not {len(dues)}; choose a shorter range"
-        )
     for gap in gaps:
-        _take(gap, [due for due in slots_of(gap, job) if not start <= due <= end])
+        _take(gap, job, start, end, len(filled[gap.pk]))
     _open(job, dues, now)
     wakeup.signal()
     after = {"slots": len(dues), "from": dues[0].isoformat(), "to": dues[-1].isoformat()}
@@ -54,43 +53,66 @@ def fill_gaps(
     return list(rows.order_by("due_at").values_list("pk", flat=True))
 
 
-def slots_of(gap: Gap, job: Job) -> Iterator[datetime]:
-    """Yield the slots of a gap, from the schedule that yielded them."""
+def _filled(gaps: list[Gap], job: Job, start: datetime, end: datetime) -> dict[int, set[datetime]]:
+    """Return the slots in [start, end] by gap; too many are refused before they are enumerated."""
+    found: dict[int, set[datetime]] = {}
+    left = MAX_SLOTS
+    for gap in gaps:
+        found[gap.pk] = set(islice(_slots(gap, job, start, end), left + 1))
+        left -= len(found[gap.pk])
+        if left < 0:
+            raise Refused(f"a fill has at most {MAX_SLOTS} slots; choose a shorter range")
+    return found
+
+
+def _slots(gap: Gap, job: Job, start: datetime, end: datetime) -> Iterator[datetime]:
+    """Yield the slots of a gap in [start, end], from the schedule that yielded them."""
+    start, end = max(start, gap.from_at), min(end, gap.to_at)
+    schedule = _schedule(gap, job)
+    if schedule is None:
+        yield from sorted(at for at in {gap.from_at, gap.to_at} if start <= at <= end)
+    elif start <= end:
+        yield from schedule.between(start, end + _MOMENT)
+
+
+def _schedule(gap: Gap, job: Job) -> Schedule | None:
     if gap.schedule_kind is None or gap.anchor_at is None:
-        yield from sorted({gap.from_at, gap.to_at})
-        return
+        return None
     kind = ExpressionKind(gap.schedule_kind)
     schedule = parse(kind, gap.schedule_text, zone=job.zone, saved_at=gap.anchor_at)
     assert not isinstance(schedule, Delay)
-    yield from schedule.between(gap.from_at, gap.to_at + timedelta(microseconds=1))
+    return schedule
 
 
-def _take(gap: Gap, left: list[datetime]) -> None:
-    """Leave the gap with the slots ``left``: it shrinks, splits or goes."""
-    before = [due for due in left if due < gap.from_at]
-    assert not before
-    holes = _runs(gap, left)
-    if not holes:
+def _take(gap: Gap, job: Job, start: datetime, end: datetime, filled: int) -> None:
+    """Leave what lies before and behind [start, end]: the gap shrinks, splits or goes.
+
+    A gap may hold millions of slots: only of one that splits is a side counted.
+    """
+    sides = ((gap.from_at, start - _MOMENT), (end + _MOMENT, gap.to_at))
+    parts = [part for side in sides if (part := _ends(gap, job, *side)) is not None]
+    if not parts:
         gap.delete()
         return
-    first, *others = holes
-    Gap.objects.filter(pk=gap.pk).update(from_at=first[0], to_at=first[-1], count=len(first))
-    for part in others:
+    (first, last), *behind = parts
+    left = gap.count - filled
+    count = sum(1 for _ in _slots(gap, job, first, last)) if behind else left
+    Gap.objects.filter(pk=gap.pk).update(from_at=first, to_at=last, count=count)
+    for first, last in behind:
         gap.pk = None
-        gap.from_at, gap.to_at, gap.count = part[0], part[-1], len(part)
+        gap.from_at, gap.to_at, gap.count = first, last, left - count
         gap.save(force_insert=True)
 
 
-def _runs(gap: Gap, left: list[datetime]) -> list[list[datetime]]:
-    """Split ``left`` where filled slots lie between its neighbours."""
-    kept = set(left)
-    runs: list[list[datetime]] = [[]]
-    for due in slots_of(gap, gap.job):
-        if due in kept:
-            runs[-1].append(due)
-        elif runs[-1]:
-            runs.append([])
-    return [run for run in runs if run]
+def _ends(gap: Gap, job: Job, start: datetime, end: datetime) -> tuple[datetime, datetime] | None:
+    """Return the first and the last slot of a gap in [start, end]; None: it has none there."""
+    schedule = _schedule(gap, job)
+    first = next(_slots(gap, job, start, end), None)
+    if first is None:
+        return None
+    if schedule is None:
+        return first, max(_slots(gap, job, start, end))
+    return first, schedule.before(min(end, gap.to_at) + _MOMENT) or first
 
 
 def _open(job: Job, dues: list[datetime], now: datetime) -> None:

@@ -10,7 +10,7 @@ import pytest
 from jobs.models import AuditEntry
 from tasks_app.models import Gap, SkipMark, Task
 from tasks_app.rules.states import TaskKind, TaskStatus
-from tests.api.jobs import millis, slot_in, submit
+from tests.api.jobs import added, millis, slot_in, submit
 from tests.builders import make_task
 from tests.caller import Caller
 
@@ -94,6 +94,57 @@ def test_gaps_in_a_range_are_filled(caller: Caller) -> None:
     assert {task.expires_at for task in tasks} == {None}
     left = Gap.objects.get()
     assert (left.from_at, left.to_at, left.count) == (slot_in(-4), slot_in(-4), 1)
+
+
+def year_long_gap(caller: Caller) -> Gap:
+    """Return a gap of 31 million slots, one a second."""
+    job = submit(caller, "seconds", status=5, scheduleExpressionList=[added("s(1)", 2)])
+    series = job.expressions.get()
+    return Gap.objects.create(
+        job=job,
+        expression=series,
+        schedule_kind=2,
+        schedule_text=series.text,
+        anchor_at=slot_in(-400),
+        from_at=slot_in(-365),
+        to_at=slot_in(0) - timedelta(seconds=1),
+        count=365 * 86_400,
+        reason="CAPPED",
+        created_at=slot_in(0),
+    )
+
+
+@pytest.mark.timeout(30)
+def test_more_than_a_fill_may_open_is_refused_before_it_is_enumerated(caller: Caller) -> None:
+    gap = year_long_gap(caller)
+    before = state()
+
+    words = {"from": millis(gap.from_at), "to": millis(gap.to_at)}
+    reply = caller.post(FILL, jobId=gap.job_id, **words)
+
+    assert (reply.code, reply.msg[:33]) == (1, "a fill has at most 10000 slots; c")
+    assert state() == before
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("skipped", [0, 1, 10])
+def test_a_fill_costs_what_it_opens_and_not_what_the_gap_holds(
+    skipped: int, caller: Caller
+) -> None:
+    """D-55: at an end the gap shrinks, inside it splits."""
+    gap = year_long_gap(caller)
+    first = gap.from_at + timedelta(seconds=skipped)
+    last = first + timedelta(seconds=2)
+
+    words = {"from": millis(first), "to": millis(last)}
+    reply = caller.post(FILL, jobId=gap.job_id, **words)
+
+    assert len(reply.data["taskIds"]) == 3
+    moment = timedelta(seconds=1)
+    left = [(last + moment, gap.to_at, gap.count - 3 - skipped)]
+    left = [(gap.from_at, first - moment, skipped), *left] if skipped else left
+    rows = Gap.objects.order_by("from_at").values_list("from_at", "to_at", "count")
+    assert list(rows) == left
 
 
 def test_a_range_without_a_gap_is_refused(caller: Caller) -> None:
