@@ -30,13 +30,15 @@ from tasks_app.planner.plans import ends_before_floor
 
 #: Runs listed of one window.
 MAX_SHOWN = 200
+#: Runs listed of all windows of a preview together; a window without runs counts as one.
+MAX_LISTED = 10_000
 #: Dependents judged when jobs are enabled.
 _MAX_JUDGED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What one dependency of a run looks at; ``are_more``: not all of the runs are listed."""
+    """What one dependency of a run looks at; ``are_more``: maybe not all runs are listed."""
 
     upstream: Upstream
     window: Window
@@ -84,7 +86,8 @@ def _look(job_id: int, count: int, now: datetime) -> Outlook:
     dues = next_times(job, now=now, count=count)
     if job.is_one_off:
         dues = dues[:1] or [now]
-    runs = [_coming(facts, due, expectations) for due in dues]
+    allowance = _Allowance()
+    runs = [_coming(facts, due, expectations, allowance) for due in dues]
     warnings = [*_warnings(facts, runs, expectations, now), *_worker_warnings(job, now)]
     rendered: Rendered | None = None
     try:
@@ -101,16 +104,34 @@ def _sentences(facts: Facts) -> Iterator[tuple[str, str]]:
         yield delay.text, delay.describe()
 
 
-def _coming(facts: Facts, due: datetime, expectations: Expectations) -> ComingRun:
-    bindings = [_binding(facts, up, due, expectations) for up in expectations.counting(facts)]
+@dataclass(slots=True)
+class _Allowance:
+    """How many runs may still be listed."""
+
+    left: int = MAX_LISTED
+
+
+def _coming(
+    facts: Facts, due: datetime, expectations: Expectations, allowance: _Allowance
+) -> ComingRun:
+    upstreams = expectations.counting(facts)
+    bindings = [_binding(facts, up, due, expectations, allowance) for up in upstreams]
     return ComingRun(due, clock_change(facts.job.zone, due), bindings)
 
 
 def _binding(
-    facts: Facts, upstream: Upstream, due: datetime, expectations: Expectations
+    facts: Facts,
+    upstream: Upstream,
+    due: datetime,
+    expectations: Expectations,
+    allowance: _Allowance,
 ) -> Binding:
     span = window(upstream.offset, due, facts.job.zone)
-    runs, are_more = first_runs(expectations, upstream.job_id, span, MAX_SHOWN)
+    most = min(MAX_SHOWN, allowance.left)
+    if not most:
+        return Binding(upstream, span, [], are_more=True)
+    runs, are_more = first_runs(expectations, upstream.job_id, span, most)
+    allowance.left -= max(1, len(runs))
     is_closed = is_closed_to(facts.job, expectations.facts(upstream.job_id).job)
     return Binding(upstream, span, closed(runs) if is_closed else runs, are_more)
 
@@ -175,7 +196,7 @@ def _window_warnings(
         due = f"{run.due_at.astimezone(facts.job.zone):%Y-%m-%d %H:%M:%S}"
         for binding in run.bindings:
             upstream_id = binding.upstream.job_id
-            if binding.runs:
+            if binding.runs or binding.are_more:
                 continue
             if ends_before_floor(facts, binding.upstream, run.due_at, expectations):
                 yield f"the run due {due} is not opened: its window ends before {upstream_id} began"

@@ -96,6 +96,25 @@ def test_a_window_of_millions_of_runs_is_cut(caller: Caller) -> None:
     assert (len(bound["runs"]), bound["isCut"]) == (200, True)
 
 
+def test_a_preview_lists_so_many_runs_of_all_windows_together(caller: Caller) -> None:
+    """W-5: due times times upstreams times runs have one limit, and what is left out is marked."""
+    every_second = submit(caller, "seconds", scheduleExpressionList=[added("s(1)", 2)])
+
+    reply = caller.post(
+        PREVIEW,
+        **NEW,
+        scheduleExpressionList=[added("0 3 * * *")],
+        dependencyList=[after(every_second.pk, "h(-1)", commonStrategy=2)],
+        count=100,
+    )
+
+    bindings = [run["upstreams"][0] for run in reply.data["runs"]]
+    listed = [len(bound["runs"]) for bound in bindings]
+    assert listed == [200] * 50 + [0] * 50
+    assert {bound["isCut"] for bound in bindings} == {True}
+    assert reply.data["warnings"] == []
+
+
 def test_days_on_which_clocks_change_are_noted(caller: Caller) -> None:
     words = NEW | {"timeZone": "Europe/Berlin", "scheduleExpressionList": [added("30 2 * * *")]}
 
