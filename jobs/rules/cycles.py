@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 
-def find_cycle(start: int, upstreams: Callable[[int], Iterable[int]]) -> list[int] | None:
-    """Return a path of jobs from ``start`` through upstreams back to ``start``, or None."""
+def find_cycle(
+    start: int, upstreams: Callable[[Collection[int]], Iterable[tuple[int, int]]]
+) -> list[int] | None:
+    """Return a shortest path of jobs from ``start`` through upstreams back to ``start``, or None.
+
+    ``upstreams`` answers (job, upstream) of many jobs at once: it is asked once a level.
+    """
     came_from: dict[int, int] = {}
-    stack = [start]
-    seen: set[int] = set()
-    while stack:
-        job = stack.pop()
-        for upstream in upstreams(job):
+    border = {start}
+    while border:
+        fresh: set[int] = set()
+        for job, upstream in upstreams(border):
             if upstream == start:
                 return _path(start, job, came_from)
-            if upstream not in seen:
-                seen.add(upstream)
+            if upstream not in came_from:
                 came_from[upstream] = job
-                stack.append(upstream)
+                fresh.add(upstream)
+        border = fresh
     return None
 
 

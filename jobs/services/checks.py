@@ -6,7 +6,7 @@ rolls the whole change back (D-38, D-39).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -120,7 +120,7 @@ def check_graph(job: Job, *, now: datetime) -> None:
     """Refuse cycles, a schedule-less job that nothing names, and dead dependencies."""
     expectations = Expectations(is_reading=True)
     facts = expectations.facts(job.pk)
-    refuse(_cycle_problems(job.pk) if facts.upstreams else ())
+    refuse(_cycle_problems(job) if facts.upstreams else ())
     if facts.is_named:
         refuse(_naming_problems(facts))
     refuse(_dead_problems(facts, expectations, now))
@@ -133,14 +133,18 @@ def refuse(problems: Iterable[str]) -> None:
         raise InvalidParameters(*found)
 
 
-def _cycle_problems(job_id: int) -> Iterator[str]:
-    path = find_cycle(
-        job_id,
-        lambda at: DependencyEntry.objects.filter(job_id=at).values_list("upstream_id", flat=True),
-    )
+def _cycle_problems(job: Job) -> Iterator[str]:
+    path = find_cycle(job.pk, _upstreams)
     if path is not None:
-        chain = " waits for ".join(map(str, path))
-        yield f"dependencyList: the job would wait for itself ({chain})"
+        # An upstream's upstreams may be another app's that this one knows nothing of (W-21).
+        closed = selectors.closed_to(job.app, path)
+        shown = ["another app's job" if job_id in closed else str(job_id) for job_id in path]
+        yield f"dependencyList: the job would wait for itself ({' waits for '.join(shown)})"
+
+
+def _upstreams(job_ids: Collection[int]) -> QuerySet[DependencyEntry, tuple[int, int]]:
+    rows = DependencyEntry.objects.filter(job_id__in=job_ids).order_by("pk")
+    return rows.values_list("job_id", "upstream_id")
 
 
 def _naming_problems(facts: Facts) -> Iterator[str]:

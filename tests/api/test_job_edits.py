@@ -204,6 +204,21 @@ def test_a_cycle_is_refused_and_leaves_the_graph_as_it_was(caller: Caller) -> No
     assert snapshot() == before
 
 
+def test_a_cycle_through_another_apps_job_tells_no_id_that_is_closed(
+    caller: Caller, other: Caller
+) -> None:
+    """W-21: middle is neither this app's nor shared with it."""
+    words = {"scheduleExpressionList": [added("0 3 * * *")]}
+    top = submit(caller, "top", isShared=True, **words)
+    middle = submit(other, "middle", **words, dependencyList=[after(top.pk)])
+    bottom = submit(other, "bottom", isShared=True, **words, dependencyList=[after(middle.pk)])
+
+    reply = caller.post(LINKS, jobId=top.pk, dependencyList=[after(bottom.pk)])
+
+    way = f"{top.pk} waits for {bottom.pk} waits for another app's job waits for {top.pk}"
+    assert reply.msg == f"dependencyList: the job would wait for itself ({way})"
+
+
 def test_upstreams_are_added_edited_and_deleted(caller: Caller) -> None:
     first, second = submit(caller, "first", "0 3 * * *"), submit(caller, "second", "0 4 * * *")
     job = submit(caller, "third", "0 5 * * *", dependencyList=[after(first.pk)])

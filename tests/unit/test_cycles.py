@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 
 from hypothesis import given
@@ -14,7 +14,10 @@ Graph = Mapping[int, set[int]]
 
 
 def cycle(graph: Graph, start: int = 1) -> list[int] | None:
-    return find_cycle(start, lambda job: sorted(graph.get(job, set())))
+    return find_cycle(
+        start,
+        lambda jobs: [(job, up) for job in sorted(jobs) for up in sorted(graph.get(job, set()))],
+    )
 
 
 def test_a_chain_is_no_cycle() -> None:
@@ -31,6 +34,22 @@ def test_the_way_is_told_from_the_job_back_to_it() -> None:
 
 def test_a_job_that_waits_for_itself_is_the_shortest_cycle() -> None:
     assert cycle({1: {1}}) == [1, 1]
+
+
+def test_the_shortest_way_is_told() -> None:
+    assert cycle({1: {2, 5}, 2: {3}, 3: {1}, 5: {1}}) == [1, 5, 1]
+
+
+def test_it_is_asked_once_a_level_however_many_jobs_that_has() -> None:
+    levels: Graph = {1: set(range(2, 500))} | {job: {1000} for job in range(2, 500)}
+    asked = []
+
+    def upstreams(jobs: Collection[int]) -> list[tuple[int, int]]:
+        asked.append(len(jobs))
+        return [(job, up) for job in jobs for up in levels.get(job, set())]
+
+    assert find_cycle(1, upstreams) is None
+    assert asked == [1, 498, 1]
 
 
 def test_a_cycle_of_others_is_not_this_jobs() -> None:
