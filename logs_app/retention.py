@@ -42,11 +42,3 @@ def empty(attempt_ids: Collection[int]) -> int:
     Chunk.objects.filter(stream__in=streams).delete()
     streams.update(dropped=F("dropped") + F("size"), size=0)
     return freed
-
-
-@transaction.atomic
-def delete_of(attempt_ids: Collection[int]) -> int:
-    """Delete all that the attempts printed, and return how many bytes that was (X-33)."""
-    freed = size_of(attempt_ids)
-    Stream.objects.filter(attempt_id__in=attempt_ids).delete()
-    return freed

@@ -1,4 +1,4 @@
-"""The only door to what attempts printed: append, read and count (X-30, X-31).
+"""The only door to what attempts printed: append, read, count, delete (X-30, X-31).
 
 Offsets are bytes. A stream grows by compare-and-set on its fence and size, so of two writers only
 the one whom the attempt belongs to gets through, and a chunk sent twice is stored once.
