@@ -23,6 +23,15 @@ def size_of(attempt_ids: Collection[int] | QuerySet[Any, int]) -> int:
 
 
 @transaction.atomic
+def delete_of(attempt_ids: Collection[int]) -> int:
+    """Delete all that the attempts printed, and return how many bytes that was (X-33)."""
+    streams = Stream.objects.filter(attempt_id__in=attempt_ids)
+    freed = sum(streams.values_list("size", flat=True))
+    streams.delete()
+    return freed
+
+
+@transaction.atomic
 def empty(attempt_ids: Collection[int]) -> int:
     """Delete what ended attempts printed, and return how many bytes that was.
 
