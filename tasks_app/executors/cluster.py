@@ -14,6 +14,10 @@ from tasks_app.executors.environment import environment
 _CLUSTER = re.compile(
     r"(?:HADOOP|HDFS|HIVE|MAPRED|PYSPARK|SPARK|TEZ|YARN)_.*|JAVA_HOME|KRB5CCNAME|KRB5_CONFIG"
 )
+# Java machines of several runs may have the same process id, each in its own namespace, and so the
+# same file in /tmp for performance data, of which the second would complain in RESULT.
+_JAVA_OPTION = "-XX:-UsePerfData"
+_JAVA_OPTIONS = ("HADOOP_CLIENT_OPTS", "SPARK_LAUNCHER_OPTS", "SPARK_SUBMIT_OPTS")
 
 
 def client_environment(
@@ -21,7 +25,8 @@ def client_environment(
 ) -> dict[str, str]:
     """Return a run's environment, with what clients of the cluster need of the worker's."""
     cluster = {name: value for name, value in os.environ.items() if _CLUSTER.fullmatch(name)}
-    return environment(execution, home, own=own) | cluster
+    options = {name: f"{cluster.get(name, '')} {_JAVA_OPTION}".strip() for name in _JAVA_OPTIONS}
+    return environment(execution, home, own=own) | cluster | options
 
 
 def steering_problem(extra: Mapping[str, Any]) -> str | None:

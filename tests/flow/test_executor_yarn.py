@@ -370,6 +370,7 @@ def test_spark_is_told_by_words_and_no_shell_reads_them(
     server: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HADOOP_CONF_DIR", "/etc/hadoop")
+    monkeypatch.setenv("HADOOP_CLIENT_OPTS", "-Xmx1g")
     extra = {
         "master": "yarn",
         "deployMode": "cluster",
@@ -396,6 +397,8 @@ def test_spark_is_told_by_words_and_no_shell_reads_them(
     assert words == [*expected.split(), *files, *conf, f"{tmp_path}/a.jar", "größer `id`", "show"]
     assert (variables["HADOOP_CONF_DIR"], variables["day"]) == ("/etc/hadoop", "2026-03-01")
     assert variables["SPARK_LOCAL_DIRS"] == variables["HOME"]
+    assert variables["HADOOP_CLIENT_OPTS"] == "-Xmx1g -XX:-UsePerfData"
+    assert variables["SPARK_SUBMIT_OPTS"] == "-XX:-UsePerfData"
 
 
 def test_mapreduce_is_told_its_class_and_generic_options_before_the_arguments(

@@ -153,7 +153,8 @@ if "quiet" in mode:
 elif "submit" in mode:
     say("INFO impl.YarnClientImpl: Submitted application " + name)
 if "show" in mode:
-    names = ("HADOOP_CONF_DIR", "SPARK_LOCAL_DIRS", "HOME", "day")
+    names = ("SPARK_SUBMIT_OPTS", "SPARK_LOCAL_DIRS", "HOME", "day")
+    names += ("HADOOP_CLIENT_OPTS", "HADOOP_CONF_DIR")
     print(json.dumps([sys.argv[1:], {{each: os.environ.get(each) for each in names}}]))
 if "big" in mode:
     for n in range(50000):
