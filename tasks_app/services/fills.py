@@ -35,14 +35,14 @@ def fill_gaps(
     job = locked_job(job_id, app)
     if job.status == JobStatus.DISABLED:
         raise Refused(f"job {job_id} is DISABLED; enable it before its gaps are filled")
-    if job.has_left(start):
-        kept = f"{job.history_from:%Y-%m-%d %H:%M:%S} UTC"
-        raise Refused(f"what job {job_id} owed before {kept} was removed by retention; rerun it")
     gaps = list(Gap.objects.filter(job=job, to_at__gte=start, from_at__lte=end).order_by("from_at"))
     filled = _filled(gaps, job, start, end)
     dues = sorted(set().union(*filled.values()))
     if not dues:
         raise Refused(f"job {job_id} has no gap in this range")
+    if job.has_left(dues[0]):
+        kept = f"{job.history_from:%Y-%m-%d %H:%M:%S} UTC"
+        raise Refused(f"what job {job_id} owed before {kept} was removed by retention; rerun it")
     for gap in gaps:
         _take(gap, job, start, end, len(filled[gap.pk]))
     _open(job, dues, now)

@@ -17,14 +17,14 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from jobs.expected import Expectations
 from jobs.models import App, DependencyEntry, Job
-from jobs.rules.enums import CommonStrategy, JobStatus
+from jobs.rules.enums import CommonStrategy, GapReason, JobStatus
 from jobs.services import set_status
 from logs_app.models import Stream
 from sentinel_project import clock
 from sentinel_project.errors import InvalidParameters, Refused
 from tasks_app import housekeeping, transitions
 from tasks_app.explain import explain
-from tasks_app.models import Batch, Change, DailySum, Delivery, Event, Task
+from tasks_app.models import Batch, Change, DailySum, Delivery, Event, Gap, Task
 from tasks_app.retention import tasks as runs
 from tasks_app.retention.horizons import Leaving, leavings
 from tasks_app.rules.states import AttemptStatus, Reason, TaskKind, TaskStatus
@@ -295,10 +295,17 @@ def test_explain_says_that_a_run_was_removed_by_retention(keeping: App) -> None:
 def test_nothing_is_filled_where_history_has_left(keeping: App) -> None:
     """D-55: what the windows of such a run would look at is gone."""
     job = daily_runs(keeping)
+    early, late = START + timedelta(days=2), START + timedelta(days=25)
+    for due in (early, late):
+        words = {"from_at": due, "to_at": due, "count": 1, "created_at": due}
+        Gap.objects.create(job=job, reason=GapReason.EXPIRED.value, **words)
     runs.delete(now=LATER)
 
     with pytest.raises(Refused, match="removed by retention"):
-        fill_gaps(job.pk, START, LATER, app=keeping, user=ANN, now=LATER)
+        fill_gaps(job.pk, early, LATER, app=keeping, user=ANN, now=LATER)
+
+    later = early + timedelta(days=1)
+    assert len(fill_gaps(job.pk, later, LATER, app=keeping, user=ANN, now=LATER)) == 1
 
 
 def test_a_run_that_is_opened_while_the_sweep_looks_holds_the_history(
