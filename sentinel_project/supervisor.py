@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,7 +59,7 @@ class Supervisor:
     def __init__(self, directory: Path, log_dir: Path, say: Callable[[str], None]) -> None:
         self._directory = directory
         self._log_dir = log_dir
-        self._say = say
+        self._tell = say
         self._running: dict[str, _Running] = {}
         self._parent = os.getpid()
 
@@ -83,14 +84,16 @@ class Supervisor:
             threading.Event().wait(_LOOK_EVERY)
 
     def watch(self) -> None:
-        """Look after every part once: restart what ended, cut logs that grew too large."""
+        """Look after every part once: restart what ended, cut logs that grew too large.
+
+        A machine without a process or a byte to spare costs that part a pause, and no other.
+        """
         for running in self._running.values():
             if running.restart_at is None:
                 self._look(running)
             elif clock.monotonic() >= running.restart_at:
-                running.process = self._spawn(running.part)
-                running.started_at, running.restart_at = clock.monotonic(), None
-            _cut(self._log(running.part))
+                self._start_again(running)
+            self._cut(self._log(running.part))
 
     def stop(self) -> None:
         """Stop every part, stage by stage; one that outstays its time is killed."""
@@ -117,8 +120,40 @@ class Supervisor:
             f"{running.part.name} ended with {_ending(code)}; starting it again"
             f" in {running.pause:g} s (log: {self._log(running.part)})"
         )
-        running.restart_at = clock.monotonic() + running.pause
-        running.pause = min(running.pause * 2, _LONGEST_PAUSE)
+        _put_off(running)
+
+    def _start_again(self, running: _Running) -> None:
+        try:
+            running.process = self._spawn(running.part)
+        except OSError as error:
+            name, words = running.part.name, _words_of(error)
+            self._say(f"{name} was not started: {words}; trying again in {running.pause:g} s")
+            _put_off(running)
+        else:
+            running.started_at, running.restart_at = clock.monotonic(), None
+
+    def _cut(self, log: Path) -> None:
+        """Keep a log that grew too large as ``.1`` and let its writer go on in an empty one.
+
+        Writers append, so the file can be emptied under them. On a full disk it is not kept: there
+        is room again at once, and what can be told of a trouble is in the end of it that comes.
+        """
+        former = log.with_suffix(".log.1")
+        try:
+            if not log.is_file() or log.stat().st_size < _LOG_MAX_BYTES:
+                return
+            try:
+                shutil.copyfile(log, former)
+            except OSError as error:
+                self._say(f"{log.name} was emptied and not kept: {_words_of(error)}")
+                former.unlink(missing_ok=True)
+            os.truncate(log, 0)
+        except OSError as error:
+            self._say(f"{log.name} could not be cut: {_words_of(error)}")
+
+    def _say(self, line: str) -> None:
+        with contextlib.suppress(OSError):  # nobody hears it, and nothing that runs must end for it
+            self._tell(line)
 
     def _end(self, running: _Running) -> None:
         try:
@@ -196,12 +231,10 @@ def _ending(code: int) -> str:
     return f"signal {signal.Signals(-code).name}"
 
 
-def _cut(log: Path) -> None:
-    """Keep a log that grew too large as ``.1`` and let its writer go on in an empty one.
+def _put_off(running: _Running) -> None:
+    running.restart_at = clock.monotonic() + running.pause
+    running.pause = min(running.pause * 2, _LONGEST_PAUSE)
 
-    Writers append, so the file can be emptied under them.
-    """
-    if not log.exists() or log.stat().st_size < _LOG_MAX_BYTES:
-        return
-    log.with_suffix(".log.1").write_bytes(log.read_bytes())
-    os.truncate(log, 0)
+
+def _words_of(error: OSError) -> str:
+    return f"[Errno {error.errno}] {error.strerror}"
