@@ -132,7 +132,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         if not is_steady:
             confirmed = database_clock_agrees(now)
             is_steady = self._steadiness.is_steady(now, clock.monotonic(), is_confirmed=confirmed)
-        next_at = planner.run_passes(now=now, opens=is_steady)
+        next_at = planner.run_passes(now=now, opens=is_steady, clock=clock.now)
         if is_steady:
             return next_at
         if self._pacer.is_time("doubt", _DOUBT_EVERY):

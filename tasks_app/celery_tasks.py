@@ -77,7 +77,7 @@ def trigger_dependents(spared: int | None = None) -> None:
     events are still there and beat does the same.
     """
     try:
-        planner.process_events(by=Finder.TRIGGER, now=clock.now())
+        planner.process_events(by=Finder.TRIGGER, now=clock.now(), clock=clock.now)
         RINGER.ring(now=clock.now(), spared=spared)
     except Exception:
         logger.exception("dependents.not_triggered")

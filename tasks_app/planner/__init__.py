@@ -8,9 +8,10 @@ from datetime import datetime
 from functools import partial
 
 from sentinel_project import dbfaults
+from sentinel_project.clock import Clock
 from tasks_app.dispatcher import next_ready
 from tasks_app.planner.endings import next_end, note_ended_windows
-from tasks_app.planner.events import process_events
+from tasks_app.planner.events import process_events, release_apart
 from tasks_app.planner.expiry import expire_due, next_expiry
 from tasks_app.planner.opening import next_due, open_due
 from tasks_app.planner.reasons import note_reasons
@@ -25,18 +26,19 @@ __all__ = [
     "note_reasons",
     "open_due",
     "process_events",
+    "release_apart",
     "run_passes",
 ]
 
 logger = logging.getLogger(__name__)
 
 
-def run_passes(*, now: datetime, opens: bool = True) -> datetime | None:
+def run_passes(*, now: datetime, opens: bool = True, clock: Clock | None = None) -> datetime | None:
     """Run one tick's passes in their order; return the next instant that something is due.
 
     ``opens=False``: the clock is not to be believed, so no slot is opened and nothing expires.
     """
-    carry_on = partial(process_events, by=Finder.BEAT)
+    carry_on = partial(process_events, by=Finder.BEAT, clock=clock)
     if not opens:
         carry_on(now=now)
         return None

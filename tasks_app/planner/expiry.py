@@ -12,7 +12,7 @@ from jobs.models import Job
 from sentinel_project import prepared
 from tasks_app import transitions
 from tasks_app.models import Task
-from tasks_app.planner.release import release_waiting
+from tasks_app.planner.release import look_at
 from tasks_app.rules.states import UNSTARTED, TaskStatus
 
 BATCH = 500
@@ -48,5 +48,5 @@ def _expire(task: Task, now: datetime) -> None:
     """A serial task is looked at once more first: one that only its order holds goes on."""
     if task.job.is_serial and task.status == TaskStatus.WAITING:
         Job.objects.select_for_update(no_key=True).get(pk=task.job_id)
-        release_waiting([task.job_id], Expectations(), now=now)
+        look_at(task, Expectations(), now=now)
     transitions.expire(task, now=now)

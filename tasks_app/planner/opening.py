@@ -26,6 +26,7 @@ from tasks_app.planner.plans import Plan, plan_job, skip_marks
 from tasks_app.planner.release import release_waiting
 from tasks_app.rules.aside import pause_after
 from tasks_app.rules.states import TaskStatus
+from tasks_app.transitions import Opening
 
 logger = logging.getLogger(__name__)
 
@@ -91,13 +92,26 @@ def _open_batch(job_ids: Sequence[int], now: datetime) -> tuple[int, bool]:
     for job in jobs:
         plan_job(expectations.facts(job.pk), cursors[job.pk], expectations, plan, now)
     _write(plan, now)
-    waiting = [o.job.pk for o in plan.openings if o.status is TaskStatus.WAITING]
-    if waiting:
-        # Anew: what was read before the openings and gaps were written is not asked again.
-        fresh = Expectations()
-        fresh.take(jobs)
-        release_waiting(sorted(set(waiting)), fresh, now=now)
+    _release_opened(jobs, [o for o in plan.openings if o.status is TaskStatus.WAITING], now)
     return len(jobs), plan.has_more
+
+
+def _release_opened(jobs: Sequence[Job], waiting: Sequence[Opening], now: datetime) -> None:
+    """Look at what was just opened; who waited before does not go because of it.
+
+    What is more than one transaction should look at is left to events.
+    """
+    if not waiting:
+        return
+    # Anew: what was read before the openings and gaps were written is not asked again.
+    fresh = Expectations()
+    fresh.take(jobs)
+    by_id = {opening.job.pk: opening.job for opening in waiting}
+    first_due = min(opening.due_at for opening in waiting)
+    behind = (first_due, 0, 0)
+    if release_waiting(sorted(by_id), fresh, behind=behind, now=now) is not None:
+        for job in by_id.values():
+            transitions.leave_event(job, now=now)
 
 
 @prepared.select

@@ -17,13 +17,14 @@ from jobs.rules.enums import JobStatus
 from jobs.rules.offsets import shift, truncate
 from jobs.rules.windows import Window
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
-from tasks_app import transitions, wakeup
-from tasks_app.models import Batch, Task
-from tasks_app.planner.release import release_waiting
+from tasks_app import planner, transitions, wakeup
+from tasks_app.models import Batch, Event, Task
 from tasks_app.rules.states import TaskKind, TaskStatus
 from tasks_app.transitions import Opening
 
 MAX_TASKS = 10_000
+#: When others may look at a batch that whoever opened it has not.
+_INSURED_AFTER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +140,30 @@ def rerun(
     ]
     transitions.open_tasks(openings, now=now)
     if waiting:
-        release_waiting(sorted(waiting), Expectations(), now=now)
+        _release_later(sorted(waiting), plan, now)
     wakeup.signal()
     for job in plan.jobs.values():
         audit.record("job.rerun", job, app=app, user=user, after={"batchId": batch.pk}, now=now)
     rows = Task.objects.filter(batch=batch).order_by("due_at", "job_id")
     return Reran(batch, list(rows.values_list("pk", flat=True)), plan.cut_at)
+
+
+def _release_later(job_ids: Sequence[int], plan: Rerun, now: datetime) -> None:
+    """Look at the batch once it is committed: thousands of tasks must not hold the jobs' locks.
+
+    Should we die before that is done, the events are found.
+    """
+    later = now + _INSURED_AFTER
+    events = [
+        transitions.leave_event(plan.jobs[job_id], not_before=later, now=now).pk
+        for job_id in job_ids
+    ]
+
+    def release() -> None:
+        planner.release_apart(job_ids, now=now)
+        Event.objects.filter(pk__in=events, processed_at=None).update(processed_at=now)
+
+    transaction.on_commit(release, robust=True)
 
 
 def _jobs(job_ids: Sequence[int], app: App) -> dict[int, Job]:

@@ -106,9 +106,9 @@ def _unstarted(task_ids: Sequence[int]) -> QuerySet[Task, int]:
     return rows.values_list("pk", flat=True)
 
 
-def leave_event(job: Job, *, now: datetime) -> None:
+def leave_event(job: Job, *, not_before: datetime | None = None, now: datetime) -> Event:
     """Have a job that changed and its dependents looked at again (D-37)."""
-    Event.objects.create(job=job, created_at=now)
+    return Event.objects.create(job=job, not_before=not_before, created_at=now)
 
 
 def stop_expiry(task: Task) -> None:

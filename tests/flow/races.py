@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from django.db import connection, connections, transaction
@@ -41,6 +42,34 @@ def finish(attempt: Attempt) -> None:
     """End an attempt and carry its event on, as a worker does (X-7)."""
     end(attempt, now=DUE)
     planner.process_events(by=Finder.TRIGGER, now=DUE)
+
+
+def execute(*statements: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+@contextmanager
+def held(*statements: str) -> Iterator[None]:
+    """Hold the locks of ``statements`` in a transaction of another connection."""
+    is_held, is_over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            execute(*statements)
+            is_held.set()
+            assert is_over.wait(30)
+        connections.close_all()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert is_held.wait(10)
+    try:
+        yield
+    finally:
+        is_over.set()
+        holder.join()
 
 
 def meanwhile(work: Callable[[], R], held: Callable[[], object]) -> R:

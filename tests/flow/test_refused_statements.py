@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
-from django.db import Error, OperationalError, connection, connections, transaction
+from django.db import Error, OperationalError, connection, transaction
 
 from jobs.services.edits import lock_graph
 from sentinel_project import clock, dbfaults
@@ -21,37 +20,9 @@ from tasks_app import schedulers
 from tasks_app.models import Scheduler
 from tests.builders import NOW
 from tests.engine import in_threads
-from tests.flow.races import ROUNDS, a_name
+from tests.flow.races import ROUNDS, a_name, execute, held
 
 pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("postgres")]
-
-
-def execute(*statements: str) -> None:
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-
-
-@contextmanager
-def held(*statements: str) -> Iterator[None]:
-    """Hold the locks of ``statements`` in a transaction of another connection."""
-    is_held, is_over = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with transaction.atomic():
-            execute(*statements)
-            is_held.set()
-            assert is_over.wait(30)
-        connections.close_all()
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    assert is_held.wait(10)
-    try:
-        yield
-    finally:
-        is_over.set()
-        holder.join()
 
 
 def connect_anew() -> None:
