@@ -283,13 +283,20 @@ def test_an_authority_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert "ssl_ca of the connection cannot be read" in outcome.message
 
 
+@pytest.mark.parametrize(
+    ("options", "limit"), [("", "_CONNECT"), ("?tls=true", "_CONNECT"), ("?auth=nosasl", "_ANSWER")]
+)
 def test_a_server_that_says_nothing_is_given_up(
-    listener: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: str,
+    limit: str,
+    listener: socket.socket,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tasks_app.executors.hive.thrift_client._CONNECT_MILLISECONDS", 200)
+    monkeypatch.setattr(f"tasks_app.executors.hive.thrift_client.{limit}_MILLISECONDS", 200)
     port = listener.getsockname()[1]
 
-    outcome, _ = run("SELECT 1", tmp_path, address=f"hive://127.0.0.1:{port}/")
+    outcome, _ = run("SELECT 1", tmp_path, address=f"hive://127.0.0.1:{port}/{options}")
 
     assert (outcome.reason, outcome.is_final) == ("BACKEND", False)
-    assert "timeout" in outcome.message
+    assert "time" in outcome.message

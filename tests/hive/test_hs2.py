@@ -101,6 +101,15 @@ def test_values_are_written_as_the_server_has_them(hive: HiveServer) -> None:
     ]
 
 
+def test_each_null_is_where_the_server_has_it(hive: HiveServer) -> None:
+    _, kept = run(
+        "SELECT IF(id % 3 = 1, NULL, id) AS a, IF(id % 7 = 2, NULL, 'x') AS b FROM range(999)", hive
+    )
+
+    rows = (("\\N" if n % 3 == 1 else str(n), "\\N" if n % 7 == 2 else "x") for n in range(999))
+    assert kept.result_bytes.decode() == "a\tb\n" + "".join(f"{a}\t{b}\n" for a, b in rows)
+
+
 def test_rows_can_be_json_and_null_another_word(hive: HiveServer) -> None:
     _, as_json = run("SELECT 1 AS a, NULL AS b, 'ü' AS a, 0.10 AS d", hive, format="json")
     _, as_text = run("SELECT 1 AS a, NULL AS b", hive, nullAs="-")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tasks_app.executors.hive.hs2 import Address
 
 _CONNECT_MILLISECONDS = 10_000
+#: A session may need resources of the cluster, a cancellation only an answer.
+_ANSWER_MILLISECONDS = 60_000
 _ROWS_AT_ONCE = 200
 _ROWS, _LOG = 0, 1
 _TRACE = re.compile(r"\n\s+at [\w.$/]+\(.*", re.DOTALL)
@@ -54,8 +56,7 @@ class Client:
         except Exception as error:  # libraries of SASL and Kerberos raise errors of their own
             self.close()
             raise BackendError(_told(error)) from None
-        # A server that compiles, or a page that is computed, takes as long as it takes.
-        self._socket.setTimeout(None)
+        self._socket.setTimeout(_ANSWER_MILLISECONDS)
         self._calls = TCLIService.Client(TBinaryProtocol(self._transport))
 
     def opened_session(self, address: Address) -> Any:
@@ -65,7 +66,10 @@ class Client:
             username=address.user,
             configuration={"use:database": address.database},
         )
-        return _well(self._calls.OpenSession, request).sessionHandle
+        session = _well(self._calls.OpenSession, request).sessionHandle
+        # From here on, what the server compiles or computes takes as long as it takes.
+        self._socket.setTimeout(None)
+        return session
 
     def end_session(self, session: Any) -> None:
         _well(self._calls.CloseSession, ttypes.TCloseSessionReq(session))
