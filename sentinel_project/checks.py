@@ -15,8 +15,10 @@ from zoneinfo import available_timezones
 from django.conf import settings
 from django.core import checks
 from django.core.mail.message import sanitize_address
+from rest_framework.serializers import ValidationError
 
 from sentinel_project import broker
+from sentinel_project.wire.contacts import MailField, WebhookField
 from tasks_app.rules import limits, retention
 from tasks_app.rules.timing import Lease
 
@@ -24,7 +26,8 @@ from tasks_app.rules.timing import Lease
 @checks.register(checks.Tags.compatibility)
 def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[checks.CheckMessage]:
     """Return what no process may start with."""
-    return [*_lease(), *_limits(), *_retention(), *_places(), *_networks(), *_mail(), *_driver()]
+    ours = (_lease, _limits, _retention, _places, _networks, _mail, _operators, _driver)
+    return [message for check in ours for message in check()]
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -99,6 +102,27 @@ def _mail() -> Iterator[checks.CheckMessage]:
             f"SENTINEL_MAIL_FROM: {error}",
             hint='Write it like ops@example.com or "Sentinel, Ops" <ops@example.com>.',
             id="sentinel.E010",
+        )
+
+
+def _operators() -> Iterator[checks.CheckMessage]:
+    """Whoever is to hear of faults must be reachable as far as an address tells (D-84)."""
+    kinds = {"SENTINEL_ALARM_MAILS": MailField(), "SENTINEL_ALARM_WEBHOOKS": WebhookField()}
+    for name, judge in kinds.items():
+        for address in getattr(settings, name):
+            try:
+                judge.run_validation(address)
+            except ValidationError:
+                yield checks.Error(
+                    f"{address!r} of {name} is not {judge.accepts}.",
+                    hint="Part several by commas.",
+                    id="sentinel.E011",
+                )
+    if settings.SENTINEL_REQUEST_SECONDS < 1:
+        yield checks.Error(
+            f"SENTINEL_REQUEST_SECONDS is {settings.SENTINEL_REQUEST_SECONDS}.",
+            hint="Set at least 1: no client sends a request in no time.",
+            id="sentinel.E012",
         )
 
 

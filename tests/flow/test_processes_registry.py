@@ -179,6 +179,9 @@ def test_every_trouble_comes_with_a_way_to_mend_it(now: datetime) -> None:
         ("SENTINEL_TIME_ZONE", "Mars/Olympus", "sentinel.E003"),
         ("SENTINEL_WORKER_GROUPS", [], "sentinel.E004"),
         ("SENTINEL_METRICS_ALLOW", ["here"], "sentinel.E008"),
+        ("SENTINEL_ALARM_MAILS", ["ops"], "sentinel.E011"),
+        ("SENTINEL_ALARM_WEBHOOKS", ["http://10.0.0.1/"], "sentinel.E011"),
+        ("SENTINEL_REQUEST_SECONDS", 0, "sentinel.E012"),
         ("SENTINEL_MAIL_FROM", "Sentinel, Ops <ops@example.com>", "sentinel.E010"),
     ],
 )
