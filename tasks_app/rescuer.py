@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models.functions import Now
 
-from sentinel_project import clock
+from sentinel_project import clock, dbfaults
 from sentinel_project.clock import Clock
 from tasks_app import transitions
 from tasks_app.models import Attempt, SystemState
@@ -75,7 +75,18 @@ def rescue_overdue(grace: timedelta, *, now: datetime) -> int:
     """Take back every live attempt whose lease ended over ``grace`` ago by the database's clock."""
     overdue = Attempt.objects.filter(status__in=_LIVE, lease_until__lt=Now() - grace)
     attempts = list(overdue.select_related("task").order_by("lease_until")[:BATCH])
-    return sum(_rescue(attempt, now) for attempt in attempts)
+    return sum(_rescue_apart(attempt, now) for attempt in attempts)
+
+
+def _rescue_apart(attempt: Attempt, now: datetime) -> bool:
+    """Rescue one; if that raises, the others are rescued all the same."""
+    try:
+        return _rescue(attempt, now)
+    except Exception as error:
+        if dbfaults.is_lost(error):
+            raise
+        logger.exception("attempt.not_rescued", extra={"task_id": attempt.task_id})
+        return False
 
 
 def _rescue(attempt: Attempt, now: datetime) -> bool:

@@ -43,7 +43,7 @@ def run_passes(*, now: datetime, opens: bool = True, clock: Clock | None = None)
         carry_on(now=now)
         return None
     _run_each((open_due, note_ended_windows, carry_on, expire_due), now)
-    instants = (next_due(now=now), next_end(), next_expiry(), next_ready(now=now))
+    instants = (next_due(now=now), next_end(now=now), next_expiry(now=now), next_ready(now=now))
     return min((instant for instant in instants if instant is not None), default=None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -10,31 +11,39 @@ from django.db.models import QuerySet
 from jobs.models import Job
 from sentinel_project import prepared
 from tasks_app import transitions
+from tasks_app.planner.apart import attempt
 
 BATCH = 500
 
 
 def note_ended_windows(*, now: datetime) -> int:
     """Leave an event for every job whose window is over since the last pass; return how many."""
-    ended = _ended(now)
-    for job in ended:
-        with transaction.atomic():
-            if Job.objects.filter(pk=job.pk, is_over_noted=False).update(is_over_noted=True):
-                transitions.leave_event(job, now=now)
-    return len(ended)
+    noted, last = 0, 0
+    while ended := _ended(now, last):
+        for job in ended:
+            noted += attempt(partial(_note, job, now), "job.end_not_noted", job_id=job.pk)
+        last = ended[-1].pk
+    return noted
+
+
+@transaction.atomic
+def _note(job: Job, now: datetime) -> None:
+    if Job.objects.filter(pk=job.pk, is_over_noted=False).update(is_over_noted=True):
+        transitions.leave_event(job, now=now)
 
 
 @prepared.select
-def _ended(now: datetime) -> QuerySet[Job]:
-    rows = Job.objects.filter(active_until__lte=now, is_over_noted=False)
-    return rows.order_by("active_until")[:BATCH]
+def _ended(now: datetime, last: int) -> QuerySet[Job]:
+    rows = Job.objects.filter(active_until__lte=now, is_over_noted=False, pk__gt=last)
+    return rows.order_by("pk")[:BATCH]
 
 
-def next_end() -> datetime | None:
-    return next(iter(_first_end()), None)
+def next_end(*, now: datetime) -> datetime | None:
+    """Return the next instant behind now; what has ended by then is left to the next pass."""
+    return next(iter(_first_end(now)), None)
 
 
 @prepared.select
-def _first_end() -> QuerySet[Job, datetime | None]:
-    rows = Job.objects.filter(active_until__isnull=False, is_over_noted=False)
+def _first_end(now: datetime) -> QuerySet[Job, datetime | None]:
+    rows = Job.objects.filter(active_until__gt=now, is_over_noted=False)
     return rows.order_by("active_until").values_list("active_until", flat=True)[:1]

@@ -208,8 +208,8 @@ class World:
     def _next_instant(self) -> datetime | None:
         instants = [
             planner.next_due(now=self.now),
-            planner.next_end(),
-            planner.next_expiry(),
+            planner.next_end(now=self.now),
+            planner.next_expiry(now=self.now),
             dispatcher.next_ready(now=self.now),
             self._ends[0][0] if self._ends else None,
             self._actions[-1].at if self._actions else None,

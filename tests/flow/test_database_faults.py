@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,13 +22,14 @@ from jobs.models import App, Job, ScheduleExpression, new_revision
 from jobs.rules.enums import Edit, ExpressionKind, JobStatus
 from jobs.rules.spec import ScheduleEdit
 from jobs.services import set_schedule, set_status
-from sentinel_project import health
-from tasks_app import planner
+from sentinel_project import clock, health
+from tasks_app import planner, rescuer
 from tasks_app.explain import explain
-from tasks_app.models import Event, Gap, Task
+from tasks_app.models import Attempt, Event, Gap, Task
 from tasks_app.rules.aside import FIRST_PAUSE, LONGEST_PAUSE, pause_after
-from tasks_app.rules.states import Finder, TaskStatus
-from tests.builders import make_app
+from tasks_app.rules.states import AttemptStatus, Finder, TaskStatus
+from tasks_app.rules.timing import Lease
+from tests.builders import make_app, make_attempt
 from tests.engine import ANN, after, at, begin, cron, end, status_of, submit, task_of, tick
 
 pytestmark = pytest.mark.django_db
@@ -288,3 +291,68 @@ def test_an_event_that_fails_again_and_again_steps_aside(app: App) -> None:
     planner.process_events(by=Finder.BEAT, now=at("2 01:01"))
     event.refresh_from_db()
     assert event.processed_at is not None
+
+
+# -- one row that raises ---------------------------------------------------------------------------
+
+
+class RefusingRow:
+    """Refuses every update of one row that names it by its id."""
+
+    def __init__(self, table: str, pk: int) -> None:
+        self.start, self.pk = f'UPDATE "{table}"', pk
+        self.by_id = re.compile(rf'"{table}"."id" = \(?%s')
+
+    def __call__(self, execute: Callable[..., object], sql: str, params: Any, *rest: Any) -> object:
+        found = self.by_id.search(sql)
+        if sql.startswith(self.start) and found:
+            place = sql[: found.start()].count("%s")
+            if params[place] == self.pk:
+                raise DataError("value out of range")
+        return execute(sql, params, *rest)
+
+
+def test_a_task_that_cannot_expire_stops_no_other_and_hides_no_instant(app: App) -> None:
+    """D-24, X-9."""
+    words: dict[str, Any] = {"now": START, "schedule": DAILY, "expire_after": timedelta(minutes=1)}
+    jobs = [submit(app, name, **words) for name in ("one", "two")]
+    tick(DUE)
+    stubborn, other = (task_of(job, DUE) for job in jobs)
+    now = DUE + timedelta(minutes=2)
+
+    with connection.execute_wrapper(RefusingRow("tasks_app_task", stubborn.pk)):
+        following = planner.run_passes(now=now)
+
+    assert [status_of(task) for task in (stubborn, other)] == [TaskStatus.READY, TaskStatus.FAILED]
+    assert following == at("3 01:00"), "it is not kept awake by what it cannot do"
+    assert planner.next_expiry(now=now) is None
+    planner.expire_due(now=now)
+    assert status_of(stubborn) is TaskStatus.FAILED
+
+
+def test_a_job_whose_end_cannot_be_noted_stops_no_other(app: App) -> None:
+    """D-35."""
+    words: dict[str, Any] = {"now": START, "schedule": DAILY, "active_until": DUE}
+    stubborn, other = (submit(app, name, **words) for name in ("one", "two"))
+
+    with connection.execute_wrapper(RefusingRow("jobs_job", stubborn.pk)):
+        planner.note_ended_windows(now=DUE)
+
+    noted = Job.objects.filter(is_over_noted=True).values_list("pk", flat=True)
+    assert list(noted) == [other.pk]
+    assert planner.next_end(now=DUE) is None
+    planner.note_ended_windows(now=DUE)
+    assert set(noted.all()) == {stubborn.pk, other.pk}
+
+
+@pytest.mark.usefixtures("committed_db")
+def test_an_attempt_that_cannot_be_rescued_stops_no_other() -> None:
+    long_ago = clock.now() - timedelta(hours=1)
+    stubborn, other = (make_attempt(lease_until=long_ago + timedelta(minutes=n)) for n in range(2))
+
+    with connection.execute_wrapper(RefusingRow("tasks_app_attempt", stubborn.pk)):
+        rescued = rescuer.rescue_overdue(Lease().grace, now=clock.now())
+
+    assert rescued == 1
+    lost = Attempt.objects.filter(status=AttemptStatus.LOST.value)
+    assert lost.get().pk == other.pk
