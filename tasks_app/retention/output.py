@@ -6,12 +6,14 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db.models import Count, Min, Q, QuerySet
 
 from logs_app import retention as output
 from tasks_app.models import Attempt
+from tasks_app.retention.halving import Halving
 from tasks_app.rules.retention import ANY, narrower, parse
 
 logger = logging.getLogger(__name__)
@@ -46,14 +48,21 @@ def preview(*, now: datetime) -> list[Share]:
 def delete(*, now: datetime) -> int:
     """Delete what old runs printed, in short transactions; return how many bytes that was."""
     freed = 0
+    batches = Halving(BATCH)
     for attempts in _expired(now):
-        last = 0
-        while ids := list(_after(attempts, last)[:BATCH]):
-            freed += output.empty(ids)
-            last = ids[-1]
+        last: int | None = 0
+        while last is not None:
+            size, last = batches.do(partial(_empty, attempts, last))
+            freed += size
     if freed:
         logger.info("output.deleted", extra={"bytes": freed})
     return freed
+
+
+def _empty(attempts: QuerySet[Attempt], last: int, most: int) -> tuple[int, int | None]:
+    """Empty the next attempts; return the bytes, and behind which to go on: None, all are done."""
+    ids = list(_after(attempts, last)[:most])
+    return (output.empty(ids), ids[-1]) if ids else (0, None)
 
 
 def _after(attempts: QuerySet[Attempt], last: int) -> QuerySet[Attempt, int]:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
@@ -18,6 +19,7 @@ from jobs.models import Job
 from logs_app import retention as output
 from tasks_app.models import Attempt, Batch, Change, Delivery, Event, Task, TaskNote
 from tasks_app.retention import sums
+from tasks_app.retention.halving import Halving
 from tasks_app.retention.horizons import Leaving, leavings
 from tasks_app.rules.states import FINAL, UNFINISHED, TaskKind
 
@@ -66,10 +68,14 @@ def _share(leaving: Leaving) -> Share | None:
 def delete(*, now: datetime, most: int | None = None) -> int:
     """Delete runs that are old enough, about ``most`` at a time; return how many."""
     gone = 0
+    batches = Halving(BATCH)
     for leaving in leavings(now=now):
         if leaving.horizon > leaving.begins_at and not _move(leaving):
             leaving.horizon = leaving.begins_at
-        while (most is None or gone < most) and (count := _delete_batch(leaving)):
+        while most is None or gone < most:
+            count = batches.do(partial(_delete_batch, leaving))
+            if not count:
+                break
             gone += count
     if gone:
         logger.info("tasks.deleted", extra={"tasks": gone})
@@ -88,7 +94,7 @@ def _move(leaving: Leaving) -> bool:
 
 
 @transaction.atomic
-def _delete_batch(leaving: Leaving) -> int:
+def _delete_batch(leaving: Leaving, most: int) -> int:
     """Delete the first runs that may leave, and add them to the sums; return how many."""
     Job.objects.select_for_update(no_key=True).get(pk=leaving.job_id)
     names = Task.objects.filter(named_by=OuterRef("pk"))
@@ -97,7 +103,7 @@ def _delete_batch(leaving: Leaving) -> int:
         .filter(~Exists(names))
         .select_for_update(of=("self",), no_key=True, skip_locked=True)
     )
-    tasks = list(rows.order_by("due_at", "pk")[:BATCH])
+    tasks = list(rows.order_by("due_at", "pk")[:most])
     if not tasks:
         return 0
     ids = [task.pk for task in tasks]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import OperationalError, connection
 
 from jobs.models import Job
 from logs_app import store
@@ -116,6 +119,43 @@ def test_more_than_a_batch_leaves_at_once(settings: Any, monkeypatch: pytest.Mon
 
     assert output.delete(now=clock.now()) == 20
     assert {text_of(attempt) for attempt in attempts} == {""}
+
+
+class TooSlow:
+    """Cuts deletes of chunks short that are of more than so many attempts, as a timeout does."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def __call__(self, execute: Callable[..., object], sql: str, params: Any, *rest: Any) -> object:
+        if sql.startswith('DELETE FROM "logs_app_chunk"') and len(params) > self.most:
+            cause = sqlite3.OperationalError("interrupted")
+            cause.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise OperationalError("cut short") from cause
+        return execute(sql, params, *rest)
+
+
+def test_a_batch_that_takes_too_long_is_halved_and_all_of_it_leaves(settings: Any) -> None:
+    """X-33: the next sweep would begin with the very same batch."""
+    settings.SENTINEL_KEEP_OUTPUT = '{"*": 30}'
+    job = make_job()
+    attempts = [printed(job, days=31) for _ in range(5)]
+
+    with connection.execute_wrapper(TooSlow(most=1)):
+        freed = output.delete(now=clock.now())
+
+    assert freed == 20
+    assert {text_of(attempt) for attempt in attempts} == {""}
+
+
+def test_what_takes_too_long_alone_is_raised(settings: Any) -> None:
+    settings.SENTINEL_KEEP_OUTPUT = '{"*": 30}'
+    kept = printed(make_job(), days=31)
+
+    with connection.execute_wrapper(TooSlow(most=0)), pytest.raises(OperationalError):
+        output.delete(now=clock.now())
+
+    assert text_of(kept) == "four"
 
 
 @pytest.mark.parametrize("name", ["SENTINEL_KEEP_OUTPUT", "SENTINEL_KEEP_TASKS"])
