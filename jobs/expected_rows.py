@@ -98,9 +98,10 @@ def _run(due_at: datetime, status: int, reason: str) -> ExpectedRun:
 
 def one_off(job_id: int) -> list[ExpectedRun]:
     """Return the only run of a one-off: its task, or its first slot to come."""
-    task = Task.objects.filter(job_id=job_id, kind=TaskKind.TEMP.value).first()
-    if task is not None:
-        return [ExpectedRun(task.due_at, TaskStatus(task.status), task.reason)]
+    tasks = Task.objects.filter(job_id=job_id, kind=TaskKind.TEMP.value)
+    found = tasks.values_list("due_at", "status", "reason").first()
+    if found is not None:
+        return [_run(*found)]
     rows = ScheduleExpression.objects.filter(job_id=job_id, next_due_at__isnull=False)
     first = rows.order_by("next_due_at").values_list("next_due_at", flat=True).first()
     return [ExpectedRun(first)] if first else []

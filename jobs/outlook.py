@@ -94,7 +94,7 @@ def _runs_of(job: Job, expectations: Expectations, span: Window) -> Iterator[Pla
     runs, are_more = first_runs(expectations, job.pk, span, MAX_RUNS)
     if are_more:
         raise _too_many()
-    rows = Task.objects.filter(job=job, kind__in=_OWED_KINDS)
+    rows = Task.objects.filter(job=job, kind__in=_OWED_KINDS).defer("extra")
     rows = rows.filter(due_at__gte=span.start, due_at__lt=span.end)
     tasks = {task.due_at: task for task in rows}
     marks = set(SkipMark.objects.filter(job=job).values_list("due_at", flat=True))

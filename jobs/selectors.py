@@ -15,6 +15,8 @@ from jobs.rules.spec import DependencyEdit, JobSpec, ScheduleEdit
 from sentinel_project.errors import InvalidParameters, NotFound
 
 _MAX_DIGITS = 18
+#: What a job runs may be a megabyte, and no list shows it.
+WHAT_RUNS = ("content", "extra")
 Row = TypeVar("Row", bound=Model)
 
 
@@ -92,7 +94,10 @@ def job_of(app: App, job_id: int) -> Job:
 
 
 def jobs_like(app: App, wanted: JobFilter, *, now: datetime) -> QuerySet[Job]:
-    """Return the jobs that ``app`` may see and that meet the filter, newest first."""
+    """Return the jobs that ``app`` may see and that meet the filter, newest first.
+
+    They come without what they run.
+    """
     meets = _status_is(wanted.status, now)
     meets &= Q() if wanted.job_id is None else Q(pk=wanted.job_id)
     meets &= Q(name__icontains=wanted.name) if wanted.name else Q()
@@ -101,7 +106,7 @@ def jobs_like(app: App, wanted: JobFilter, *, now: datetime) -> QuerySet[Job]:
     meets &= Q() if wanted.worker_group_id is None else Q(worker_group_id=wanted.worker_group_id)
     meets &= Q() if wanted.department is None else Q(department=wanted.department)
     meets &= Q() if wanted.biz_group is None else Q(biz_groups__contains=f",{wanted.biz_group},")
-    return jobs_of(app).filter(meets).select_related("app").order_by("-pk")
+    return jobs_of(app).filter(meets).select_related("app").order_by("-pk").defer(*WHAT_RUNS)
 
 
 def _status_is(status: JobStatus | None, now: datetime) -> Q:
@@ -177,7 +182,9 @@ def _next_level(
 ) -> list[int]:
     """Note what was reached for the first time; return which of it can be looked behind."""
     visible = set(jobs_of(app).filter(pk__in=reached).values_list("pk", flat=True))
-    told = {job.pk: job for job in Job.objects.filter(open_to(app), pk__in=reached)}
+    told = {
+        job.pk: job for job in Job.objects.filter(open_to(app), pk__in=reached).defer(*WHAT_RUNS)
+    }
     fresh: list[int] = []
     for job_id, entry in zip(reached, entries, strict=True):
         if job_id in found or job_id == start.pk:

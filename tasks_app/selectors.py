@@ -95,7 +95,8 @@ def task_page(
     wanted &= Q() if due_from is None else Q(due_at__gte=due_from)
     wanted &= Q() if due_until is None else Q(due_at__lte=due_until)
     wanted &= _after(cursor) if cursor else Q()
-    found = list(job.tasks.filter(wanted).order_by("-due_at", "-pk")[: limit + 1])
+    rows = job.tasks.filter(wanted).defer("extra").order_by("-due_at", "-pk")
+    found = list(rows[: limit + 1])
     page = found[:limit]
     return Page(page, _cursor(page[-1]) if len(found) > limit else None)
 
@@ -113,12 +114,8 @@ def _after(cursor: str) -> Q:
     return Q(due_at__lt=due_at) | Q(due_at=due_at, pk__lt=int(found[2]))
 
 
-#: What an attempt ran may be megabytes, and is looked at only if it is asked for.
-_WHAT_RAN = ("content", "extra", "rendered")
-
-
 def attempts_of(task: Task) -> list[Attempt]:
-    return list(task.attempts.order_by("number").defer(*_WHAT_RAN))
+    return list(task.attempts.order_by("number").defer(*Attempt.WHAT_RAN))
 
 
 def whole_attempt_of(task: Task, number: int) -> Attempt:
@@ -153,7 +150,7 @@ def ends_carried_on(since: datetime) -> dict[Finder, int]:
 
 @prepared.select
 def _attempt(task_id: int, number: int) -> QuerySet[Attempt]:
-    return Attempt.objects.filter(task_id=task_id, number=number).defer(*_WHAT_RAN)
+    return Attempt.objects.filter(task_id=task_id, number=number).defer(*Attempt.WHAT_RAN)
 
 
 def system_state() -> SystemState:

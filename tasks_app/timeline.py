@@ -74,7 +74,7 @@ MAX_TOLD = 1_000
 
 def timeline(task: Task) -> list[Fact]:
     """Return what happened to ``task`` so far, the first fact first."""
-    attempts = list(task.attempts.order_by("-number")[:MAX_TOLD])[::-1]
+    attempts = list(task.attempts.defer(*Attempt.WHAT_RAN).order_by("-number")[:MAX_TOLD])[::-1]
     notes = list(task.notes.order_by("-pk")[:MAX_TOLD])[::-1]
     facts = [
         *_of_task(task, notes),

@@ -136,6 +136,9 @@ class Task(models.Model):
 class Attempt(models.Model):
     """One try at a task, with the content it really ran (D-59)."""
 
+    #: It may be megabytes, and is looked at only if it is asked for.
+    WHAT_RAN = ("content", "extra", "rendered")
+
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="attempts")
     number = models.PositiveIntegerField()
     fence = models.BigIntegerField()

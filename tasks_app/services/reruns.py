@@ -16,6 +16,7 @@ from jobs.models import App, DependencyEntry, Job
 from jobs.rules.enums import JobStatus
 from jobs.rules.offsets import shift, truncate
 from jobs.rules.windows import Window
+from jobs.selectors import WHAT_RUNS
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
 from tasks_app import planner, transitions, wakeup
 from tasks_app.models import Batch, Event, Task
@@ -190,6 +191,7 @@ def _dependents(jobs: dict[int, Job], app: App) -> dict[int, Job]:
         rows = DependencyEntry.objects.filter(upstream_id__in=border).values_list("job_id")
         rows_of = Job.objects.filter(pk__in=rows, is_one_off=False)
         rows_of = rows_of.exclude(status=JobStatus.TRASHED).select_related("app")
+        rows_of = rows_of.defer(*WHAT_RUNS)
         if not app.is_admin:
             rows_of = rows_of.filter(app=app)
         fresh = {job.pk: job for job in rows_of if job.pk not in found and job.pk not in jobs}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from django.apps import apps
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from jobs.endpoint import Mutation
 from jobs.models import AuditEntry
@@ -55,6 +58,31 @@ def test_a_look_is_answered_and_changes_nothing(
 
     assert {path: said for path, said in replies.items() if said != (200, 0, "success")} == {}
     assert rows() == before
+
+
+_RUNS = ("jobs_job.content", "jobs_job.extra")
+_RAN = tuple(f"tasks_app_attempt.{name}" for name in ("content", "extra", "rendered"))
+
+
+@pytest.mark.parametrize(
+    ("path", "unread"),
+    [
+        ("/api/job/list", _RUNS),
+        ("/api/job/plan", (*_RUNS, "tasks_app_task.extra")),
+        ("/api/job/query/taskIds", ("tasks_app_task.extra",)),
+        ("/api/task/query", _RAN),
+        ("/api/task/timeline", _RAN),
+    ],
+)
+def test_a_list_does_not_read_what_it_does_not_show(
+    path: str, unread: tuple[str, ...], caller: Caller, values: dict[str, int]
+) -> None:
+    """A page of a thousand rows would be a gigabyte of content."""
+    with CaptureQueriesContext(connection) as asked:
+        assert caller.post(path, **put(SAMPLES[path][0], values)).code == 0
+
+    read = [query["sql"].replace('"', "") for query in asked]
+    assert [name for name in unread if re.search(rf"{name}\b", "; ".join(read))] == []
 
 
 @pytest.mark.parametrize(("path", "sample"), CHANGES, ids=names(CHANGES))
