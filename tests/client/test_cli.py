@@ -256,6 +256,9 @@ def test_every_endpoint_can_be_called(sentinel: Sentinel, service: Service) -> N
         (["statsu", "1"], ExitCode.USAGE, "statsu"),
         (["submit", "x"], ExitCode.USAGE, "either --content or --file"),
         (["submit", "x", "-c", "y", "-p", "novalue"], ExitCode.USAGE, "NAME=VALUE"),
+        (["submit", "x", "-c", "y", "--wait", "--cron", "0 3 * * *"], ExitCode.USAGE, "a schedule"),
+        (["submit", "x", "-c", "y", "--wait", "--set", "status=2"], ExitCode.USAGE, "an ACTIVE"),
+        (["submit", "x", "-c", "y", "--wait", "--set", "isTemp=false"], ExitCode.USAGE, "one-off"),
         (["submit", "x", "-c", "y", "--set", "nosuch=1"], ExitCode.REFUSED, "nosuch"),
         (["list", "--status", "BUSY"], ExitCode.USAGE, "'BUSY' is none of ACTIVE"),
         (["plan", "--from", "yesterday"], ExitCode.USAGE, "'yesterday' is no instant"),
@@ -271,6 +274,7 @@ def test_every_mistake_is_one_clear_line(
 
     assert (done.returncode, done.stdout) == (code, "")
     assert said in one_line(done.stderr)
+    assert not Job.objects.exists(), "nothing was changed"
 
 
 def test_a_server_that_is_not_there_is_told_in_one_line(alone: Sentinel) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from jobs.rules.enums import Edit, ExpressionKind
 from sentinel_project.client import Client
-from sentinel_project.client.answers import Preview
+from sentinel_project.client.answers import Preview, Submitted
 from sentinel_project.client.cli import output, waiting, words
 from sentinel_project.client.cli.desk import Desk, desk_of
 from sentinel_project.client.cli.output import Format, Output
@@ -81,7 +81,7 @@ def submit(
         **_dependencies(desk, after),
         **words.pairs(extra, as_json=True),
     }
-    made = desk.client.submit(**fields)
+    made = _submitted(desk, fields, is_waited_for=wait)
     if wait:
         _wait(desk.client, made["jobId"], timeout, form)
         return
@@ -168,18 +168,21 @@ def _dependencies(desk: Desk, after: list[str]) -> dict[str, Any]:
     return {"dependencyList": entries} if entries else {}
 
 
-def _task_of(client: Client, job_id: int) -> int:
-    """Return the task of a one-off that was just stored: it is there unless it has a schedule."""
-    found = next(client.tasks(job_id, limit=1), None)
-    if found is None:
+def _submitted(desk: Desk, fields: dict[str, Any], *, is_waited_for: bool) -> Submitted:
+    """Store the job; refused before anything is sent if it would leave nothing to wait for."""
+    if is_waited_for and "scheduleExpressionList" in fields:
+        raise typer.BadParameter("--wait runs the job at once: it cannot have a schedule")
+    if is_waited_for and ("status" in fields or not fields["isTemp"]):
         raise typer.BadParameter(
-            f"job {job_id} is stored, and its task is not due yet: there is nothing to wait for"
+            "--wait runs the job at once, as an ACTIVE one-off: leave out status and isTemp"
         )
-    return found["taskId"]
+    return desk.client.submit(**fields)
 
 
 def _wait(client: Client, job_id: int, timeout: float | None, form: Format) -> None:
-    ended = waiting.wait_all(client, [_task_of(client, job_id)], timeout)
+    # An ACTIVE one-off without a schedule has its task as soon as it is stored.
+    task = next(client.tasks(job_id, limit=1))
+    ended = waiting.wait_all(client, [task["taskId"]], timeout)
     data = {"jobId": job_id, **cast(dict[str, Any], ended[0])}
     output.show(data, form, lambda: waiting.show_standings(ended))
     waiting.finish(ended)
