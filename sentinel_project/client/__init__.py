@@ -15,6 +15,8 @@ from sentinel_project.client.errors import (
     Refusal,
     ServerBroken,
     Unreachable,
+    Unreadable,
+    WrongAddress,
 )
 from sentinel_project.client.signing import TokenForm
 
@@ -26,4 +28,6 @@ __all__ = [
     "ServerBroken",
     "TokenForm",
     "Unreachable",
+    "Unreadable",
+    "WrongAddress",
 ]

@@ -11,7 +11,13 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from sentinel_project.client.errors import Refusal, ServerBroken, Unreachable
+from sentinel_project.client.errors import (
+    Refusal,
+    ServerBroken,
+    Unreachable,
+    Unreadable,
+    WrongAddress,
+)
 from sentinel_project.client.signing import Signer
 
 if TYPE_CHECKING:
@@ -67,7 +73,7 @@ class Calls:
         try:
             reply = self._http.post(f"{self._url}/api/{path}", data=fields)
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-            raise Refusal(f"{self._url} is no http or https address: {error}") from None
+            raise WrongAddress(f"{self._url} is no http or https address: {error}") from None
         except httpx.HTTPError as error:
             said = str(error) or type(error).__name__
             raise Unreachable(f"{self._url} does not answer: {said}") from None
@@ -82,7 +88,7 @@ def _unwrapped(reply: httpx.Response) -> Any:
         envelope = reply.json()
         code, msg, data = envelope["code"], str(envelope["msg"]), json.loads(envelope["data"])
     except (ValueError, TypeError, KeyError):
-        raise Refusal(
+        raise Unreadable(
             f"{reply.url} answers {reply.status_code}, and not as Sentinel does:"
             f" {reply.text[:_SHOWN]!r}; is the address right?"
         ) from None

@@ -22,7 +22,15 @@ class ServerBroken(ClientError):
 
 
 class Unreachable(ClientError):
-    """No answer, or none in the form of the wire, also after the repetitions."""
+    """No answer, also after the repetitions; what was asked for may have been done."""
+
+
+class Unreadable(ClientError):
+    """An answer that is not in the form of the wire: what was asked for may have been done."""
+
+
+class WrongAddress(ClientError):
+    """No address that could be called; nothing was sent."""
 
 
 class GaveUp(ClientError):

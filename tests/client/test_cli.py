@@ -296,6 +296,29 @@ def test_a_server_that_broke_has_an_exit_code_of_its_own(alone: Sentinel) -> Non
     assert (done.returncode, one_line(done.stderr)) == (ExitCode.BROKEN, "see fault 7")
 
 
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_an_answer_of_a_proxy_is_no_refusal(alone: Sentinel, status: int) -> None:
+    """What was asked for may have been done behind it."""
+    with receiving() as proxy:
+        proxy.status, proxy.body = status, b"<html>something went wrong</html>"
+        alone.env = {"SENTINEL_URL": proxy.url(""), "SENTINEL_APP": "a", "SENTINEL_KEY": "k"}
+
+        done = alone("run", 1)
+
+    assert (done.returncode, len(proxy.got)) == (ExitCode.UNREACHABLE, 1)
+    assert "not as Sentinel does" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("address", ["ftp://127.0.0.1", "127.0.0.1", "http://[::1"])
+def test_what_is_no_address_is_a_mistake_of_whoever_set_it(alone: Sentinel, address: str) -> None:
+    alone.env = {"SENTINEL_URL": address, "SENTINEL_APP": "a", "SENTINEL_KEY": "k"}
+
+    done = alone("run", 1)
+
+    assert done.returncode == ExitCode.USAGE
+    assert "is no http or https address" in one_line(done.stderr)
+
+
 def test_a_key_of_the_wrong_kind_never_shows(sentinel: Sentinel) -> None:
     sentinel.extra = {"SENTINEL_KEY": "secret-word", "SENTINEL_DEBUG": "1"}
 

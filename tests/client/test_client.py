@@ -13,7 +13,15 @@ import pytest
 
 from jobs.models import Job
 from jobs.rules.enums import JobStatus
-from sentinel_project.client import Client, GaveUp, Refusal, ServerBroken, TokenForm, Unreachable
+from sentinel_project.client import (
+    Client,
+    GaveUp,
+    Refusal,
+    ServerBroken,
+    TokenForm,
+    Unreachable,
+    Unreadable,
+)
 from tasks_app.models import Task
 from tasks_app.rules.states import TaskStatus
 from tests.builders import make_app, make_job, make_task
@@ -112,7 +120,7 @@ def test_no_answer_is_told_after_the_repetitions(connect: Connect) -> None:
 
 
 def test_what_does_not_speak_as_sentinel_is_told_apart(connect: Connect) -> None:
-    with receiving() as other, pytest.raises(Refusal, match="not as Sentinel does"):
+    with receiving() as other, pytest.raises(Unreadable, match="not as Sentinel does"):
         connect(url=other.url("")).job(1)
 
 

@@ -13,7 +13,7 @@ class ExitCode(IntEnum):
     REFUSED = 1
     #: The command line, a context or a document is wrong; nothing was sent, or nothing changed.
     USAGE = 2
-    #: No answer, or none in the form of the wire.
+    #: No answer, or none in the form of the wire: what was asked for may have been done.
     UNREACHABLE = 3
     #: The server broke; its log knows why.
     BROKEN = 4

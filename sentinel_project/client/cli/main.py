@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sentinel_project.client import ClientError, GaveUp, Refusal, ServerBroken
+from sentinel_project.client import ClientError, GaveUp, Refusal, ServerBroken, WrongAddress
 from sentinel_project.client.cli import (
     apps,
     contexts,
@@ -88,6 +88,8 @@ def _code_of(error: Exception) -> ExitCode:
             return ExitCode.GAVE_UP
         case ServerBroken():
             return ExitCode.BROKEN
+        case WrongAddress():
+            return ExitCode.USAGE
         case ClientError():
             return ExitCode.UNREACHABLE
         case _:
