@@ -171,14 +171,17 @@ def test_run_hands_other_params_to_a_run_of_now(sentinel: Sentinel, service: Ser
     assert task.extra == {"day": "tue"}
 
 
-def test_both_streams_are_printed_byte_for_byte(sentinel: Sentinel, service: Service) -> None:
+def test_both_streams_are_printed_as_they_are_but_for_what_is_no_utf8(
+    sentinel: Sentinel, service: Service
+) -> None:
+    """W-20."""
     job = make_job(app=service.app)
     task = make_task(TaskStatus.RUNNING, job=job, attempt_count=0)
     text = "Zeile 1\n\x1b[1mfett\x1b[0m ☃ " + "x" * 300_000
-    make_output(text.encode(), kind=StreamKind.RESULT, is_closed=False, task=task)
+    make_output(text.encode() + b"\xff", kind=StreamKind.RESULT, is_closed=False, task=task)
     Task.objects.filter(pk=task.pk).update(attempt_count=1)
 
-    assert sentinel("result", task.pk).stdout == text
+    assert sentinel("result", task.pk).stdout == text + "\ufffd"
     assert sentinel("log", task.pk).stdout == ""
 
 
