@@ -194,6 +194,8 @@ def close_app(app: App, *, by: App | None, user: str, now: datetime) -> None:
     """
     if by == app:
         raise Refused(f"app {app.name} cannot delete itself")
+    # The one lock that holds up foreign keys (ADR 0070): a submission's job must be seen or wait.
+    App.objects.select_for_update(no_key=False).get(pk=app.pk)
     if jobs := Job.objects.filter(app=app).exclude(status=JobStatus.TRASHED).count():
         raise Refused(f"app {app.name} has {jobs} jobs that are not TRASHED; trash them first")
     App.objects.filter(pk=app.pk).update(

@@ -6,7 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from jobs import audit
 from jobs.coming import Coming
@@ -17,11 +17,16 @@ from jobs.rules.spec import JobSpec
 from jobs.services import checks
 from jobs.slots import new_expression
 from sentinel_project import prepared
-from sentinel_project.errors import InvalidParameters
+from sentinel_project.errors import InvalidParameters, Refused
 from tasks_app import transitions, wakeup
 from tasks_app.rules.states import TaskKind, TaskStatus
 from tasks_app.transitions import Opening
 
+#: SQLite has one writer at a time, and no locks of rows.
+_CLOSED_AT = {
+    "postgresql": "SELECT closed_at FROM jobs_app WHERE id = %s FOR KEY SHARE",
+    "sqlite": "SELECT closed_at FROM jobs_app WHERE id = %s",
+}
 #: What a job takes over from its submission unchanged.
 _AS_THEY_ARE = (
     "name",
@@ -56,6 +61,7 @@ def submit_job(spec: JobSpec, *, app: App, user: str, now: datetime) -> Job:
     checks.refuse([*_mode_problems(spec), *checks.problems_of(spec, app=owner, zone=zone, now=now)])
     try:
         with transaction.atomic():
+            _keep_open(owner)
             job = _store(spec, owner, zone, user, now)
             checks.check_graph(job, now=now)
             if job.is_one_off and not spec.schedule:
@@ -94,6 +100,19 @@ def _owner(spec: JobSpec, app: App) -> App:
             f"appName: jobs of {spec.app_name!r} cannot be submitted by {app.name!r}"
         )
     return owner
+
+
+def _keep_open(owner: App) -> None:
+    """Have the app stay undeleted until the job can be seen; refused if it is deleted by now.
+
+    The foreign key would take the same lock, but only at the commit: after whoever deletes the app
+    has counted its jobs.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_CLOSED_AT[connection.vendor], [owner.pk])
+        (closed_at,) = cursor.fetchone()
+    if closed_at is not None:
+        raise Refused(f"app {owner.name} was deleted")
 
 
 def _mode_problems(spec: JobSpec) -> list[str]:

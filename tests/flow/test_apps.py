@@ -12,10 +12,12 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 
 from jobs import app_services, keys
-from jobs.models import App, AuditEntry
+from jobs.models import App, AuditEntry, Job
 from jobs.rules.enums import AppKind
+from jobs.rules.spec import JobSpec
+from jobs.services import submit_job
 from sentinel_project.errors import InvalidParameters, Refused
-from tests.builders import KEY, make_app
+from tests.builders import KEY, NOW, make_app
 
 pytestmark = pytest.mark.django_db
 
@@ -34,6 +36,16 @@ def test_create_app_prints_the_key_and_nothing_else() -> None:
     app = App.objects.get()
     assert (app.name, app.is_admin, app.owner) == ("billing", True, "data team")
     assert keys.unseal(app.sealed_key) == found[1]
+
+
+def test_whoever_was_let_in_before_the_app_was_deleted_submits_nothing() -> None:
+    app = make_app(name="billing")
+    app_services.close_app(App.objects.get(), by=None, user="ann", now=NOW)
+
+    with pytest.raises(Refused, match="app billing was deleted"):
+        submit_job(JobSpec(name="x", job_type="dummy", content="{}"), app=app, user="", now=NOW)
+
+    assert not Job.objects.exists()
 
 
 def test_an_app_is_normal_unless_said_otherwise() -> None:

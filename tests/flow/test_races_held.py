@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from jobs.models import App
+from jobs.app_services import close_app
+from jobs.models import App, Job
 from jobs.rules.enums import CommonStrategy
 from sentinel_project.errors import SentinelError
 from tasks_app import services, transitions
@@ -17,7 +18,7 @@ from tasks_app.models import Attempt, Event, Task
 from tasks_app.rules.states import FINAL, LIVE, AttemptStatus, TaskStatus
 from tasks_app.transitions import Ending
 from tests.engine import ANN, after, begin, claim, cron, end, in_threads, status_of, task_of, tick
-from tests.flow.races import DUE, ROUNDS, finish, meanwhile, scheduled
+from tests.flow.races import DUE, ROUNDS, START, finish, meanwhile, scheduled
 
 pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("verified_postgres")]
 
@@ -147,3 +148,25 @@ def test_a_storm_of_verbs_leaves_every_task_whole(app: App) -> None:
             Attempt.objects.filter(task=task).order_by("number").values_list("fence", flat=True)
         )
         assert list(fences) == sorted(set(fences))
+
+
+def is_refused(work: Callable[[], object]) -> bool:
+    try:
+        work()
+    except SentinelError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("is_submitted_first", [True, False])
+def test_no_app_is_deleted_under_a_submission(app: App, is_submitted_first: bool) -> None:
+    """D-80: a job whose app is gone would run for nobody."""
+    submit = partial(scheduled, app)
+    close = partial(close_app, app, by=None, user=ANN, now=START)
+    works = (close, submit) if is_submitted_first else (submit, close)
+
+    assert meanwhile(partial(is_refused, works[0]), works[1])
+
+    app.refresh_from_db()
+    assert (app.closed_at is None) is is_submitted_first
+    assert Job.objects.filter(app=app).exists() is is_submitted_first
