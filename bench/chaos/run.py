@@ -12,8 +12,9 @@ from typing import Any
 from django.db import DatabaseError, connection
 
 from chaos import place, world
-from chaos.checker import FINAL, History, Run, Try, check, read_witness
+from chaos.checker import FINAL, History, check, read_witness
 from chaos.nemesis import Nemesis
+from chaos.recorded import run_of
 from chaos.workload import KINDS, LINE, Client
 from logs_app import store
 from logs_app.models import StreamKind
@@ -137,42 +138,22 @@ def _check(client: Client, load: Load, running: world.World) -> list[str]:
         ended=running.ended,
     )
     tasks = Task.objects.select_related("job").order_by("pk")
+
+    def output_of(attempt: Attempt) -> dict[str, Any]:
+        is_printing = accepted.kinds.get(attempt.task.job_id) == "printing"
+        return _output(attempt, is_printing=is_printing)
+
     witness = place.WITNESS.read_text() if place.WITNESS.exists() else ""
-    return check([_run(task, accepted.kinds) for task in tasks], read_witness(witness), history)
-
-
-def _run(task: Task, kinds: dict[int, str]) -> Run:
-    is_printing = kinds.get(task.job_id) == "printing"
-    tries = [_try(attempt, is_printing) for attempt in task.attempts.order_by("number")]
-    return Run(
-        id=task.pk,
-        job_id=task.job_id,
-        status=task.status,
-        reason=task.reason,
-        due_at=task.due_at,
-        opened_at=task.opened_at,
-        started_at=task.started_at,
-        ended_at=task.ended_at,
-        fence=task.fence,
-        max_retries=task.job.max_retries,
-        retry_interval=task.job.retry_interval,
-        tries=tries,
+    return check(
+        [run_of(task, output_of) for task in tasks],
+        read_witness(witness),
+        history,
     )
 
 
-def _try(attempt: Attempt, is_printing: bool) -> Try:
+def _output(attempt: Attempt, *, is_printing: bool) -> dict[str, Any]:
     read = store.read_all(attempt.pk, StreamKind.RESULT)
-    return Try(
-        number=attempt.number,
-        fence=attempt.fence,
-        status=attempt.status,
-        reason=attempt.reason,
-        claimed_at=attempt.claimed_at,
-        started_at=attempt.started_at,
-        ended_at=attempt.ended_at,
-        printed=read.text.encode() if is_printing else None,
-        is_end=read.is_end,
-    )
+    return {"printed": read.text.encode() if is_printing else None, "is_end": read.is_end}
 
 
 if __name__ == "__main__":
