@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.test import TestCase
+
 from jobs.models import App, Job, WorkerGroup
 from jobs.rules.enums import JobStatus, MisfirePolicy
 from jobs.services import set_status, skip_slot
@@ -221,7 +223,8 @@ def another_run_of_it_goes_on(app: App) -> Subject:
 
 def the_one_before_it_in_its_batch(app: App) -> Subject:
     job = serial(app, SOON)
-    services.rerun([job.pk], START, DUE, app=app, user=ANN, now=SOON)
+    with TestCase.captureOnCommitCallbacks(execute=True):  # which is when they are looked at
+        services.rerun([job.pk], START, DUE, app=app, user=ANN, now=SOON)
     return job, DUE, SOON
 
 

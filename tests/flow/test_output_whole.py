@@ -47,9 +47,8 @@ def steps(work: Callable[[], object]) -> int:
     return count
 
 
-@pytest.mark.django_db(transaction=True)
 def test_no_byte_is_lost_or_changed_and_a_read_costs_the_same_anywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    committed_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """X-30, X-31."""
     monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
