@@ -191,6 +191,9 @@ class Expectations(Slots):
         self, naming: list[Upstream], spans: list[Window], is_last: bool = True
     ) -> datetime | None:
         found: datetime | None = None
+        if is_last:
+            asked = ((up.job_id, span) for up, span in zip(naming, spans, strict=True))
+            self._foreseen.read_each(one for one in asked if (*one, True) not in self._edge_dues)
         for upstream, span in zip(naming, spans, strict=True):
             due = self._edge_due(upstream.job_id, span, is_last)
             if due is not None and (found is None or (due > found) == is_last):

@@ -79,6 +79,15 @@ class Foreseen:
         with_gaps = set(_jobs_with_decisions(job_ids, span.start, span.end))
         self._without_gaps |= dict.fromkeys(set(job_ids) - with_gaps, span)
 
+    def read_each(self, asked: Iterable[tuple[int, Window]]) -> None:
+        """Put the questions of a join together, which has as many as it has upstreams."""
+        together: dict[Window, list[int]] = {}
+        for job_id, span in asked:
+            together.setdefault(span, []).append(job_id)
+        for span, job_ids in together.items():
+            if len(job_ids) > 1:
+                self.read(job_ids, span)
+
     def edge_task(self, job_id: int, span: Window, *, is_last: bool) -> ExpectedRun | None:
         """Return what ``edge_task`` does, from what was read where that tells it."""
         key = (job_id, half_open(span))
@@ -87,7 +96,7 @@ class Foreseen:
         return edge_task(job_id, span, is_last=is_last)
 
     def has_no_gap(self, job_id: int, dues: Sequence[datetime]) -> bool:
-        """Tell whether it is known that no gap of named runs touches ascending ``dues``."""
+        """Tell whether it is known that no gap by decision touches ascending ``dues``."""
         span = self._without_gaps.get(job_id)
         return span is not None and span.contains(dues[0]) and span.contains(dues[-1])
 
@@ -144,7 +153,7 @@ def decisions(
 def _jobs_with_decisions(
     job_ids: Sequence[int], start: datetime, end: datetime
 ) -> QuerySet[Gap, int]:
-    rows = Gap.objects.filter(job_id__in=job_ids, expression_id=None, reason__in=_DECISIONS)
+    rows = Gap.objects.filter(job_id__in=job_ids, reason__in=_DECISIONS)
     rows = rows.filter(to_at__gte=start, from_at__lte=end)
     return rows.order_by().values_list("job_id", flat=True).distinct()
 

@@ -102,7 +102,7 @@ class Slots:
         """Return the gaps by decision that touch the span of ascending ``dues`` (D-23)."""
         if not dues or not self._bounded or self._is_bare(job_id, dues[0]):
             return []
-        if expression_id is None and self._foreseen.has_no_gap(job_id, dues):
+        if self._foreseen.has_no_gap(job_id, dues):
             return []
         return rows.decisions(job_id, expression_id, dues[0], dues[-1])
 

@@ -93,6 +93,20 @@ def test_naming_asks_no_more_for_a_longer_chain(app: App, offset: str) -> None:
     assert counts[0] == counts[1] > 0
 
 
+@pytest.mark.parametrize("offset", ["cd", "d(-1,1)"])
+def test_naming_asks_no_more_for_a_wider_join(app: App, offset: str) -> None:
+    counts = []
+    for width in (3, 30):
+        upstreams = [
+            submit(app, f"{width}-{n}", now=START, schedule=(DAILY,)) for n in range(width)
+        ]
+        last = named(app, f"join of {width}", offset, *upstreams)
+        assert Expectations().named(last.pk, at("2 01:00")) == at("2 01:00")
+        counts.append(asked(partial(Expectations().named, last.pk, at("2 01:00"))))
+
+    assert counts[0] == counts[1] > 0
+
+
 @pytest.mark.parametrize("offset", ["cd", ""])
 def test_jobs_that_join_twice_at_each_step_are_asked_once_each(app: App, offset: str) -> None:
     """Twenty steps of two jobs have a million paths through them."""
