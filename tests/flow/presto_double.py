@@ -8,12 +8,13 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.flow.http_servers import QuietHandler, listening
 
 PAGE = 100
 
@@ -57,7 +58,7 @@ def serving(family: str = "X-Trino-") -> Iterator[Double]:  # noqa: C901 (one sm
     double = Double(family)
     numbers = itertools.count(1)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             if self._is_busy():
@@ -82,12 +83,12 @@ def serving(family: str = "X-Trino-") -> Iterator[Double]:  # noqa: C901 (one sm
             number = self.path.rsplit("/", 1)[-1]
             double.running.pop(number, None)
             double.deleted.append(number)
-            self._answer(204, b"", {})
+            self.answer(204, b"")
 
         def _is_busy(self) -> bool:
             double.busy -= 1
             if double.busy >= 0:
-                self._answer(503, b"busy", {})
+                self.answer(503, b"busy")
             return double.busy >= 0
 
         def _answer_page(self, number: str, said: dict[str, str]) -> None:
@@ -103,27 +104,7 @@ def serving(family: str = "X-Trino-") -> Iterator[Double]:  # noqa: C901 (one sm
             else:
                 # The name is one that cannot be reached: a client keeps to the host it was given.
                 page["nextUri"] = f"http://coordinator.invalid/v1/statement/{number}"
-            self._answer(200, json.dumps({"id": number, **page}).encode(), said)
+            self.answer(200, json.dumps({"id": number, **page}).encode(), said)
 
-        def _answer(self, status: int, body: bytes, said: dict[str, str]) -> None:
-            self.send_response(status)
-            for name, value in said.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """The tests look at ``headers`` and ``deleted``."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    double.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with listening(Handler) as double.port:
         yield double
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.flow.http_servers import QuietHandler, listening
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,43 +43,19 @@ def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     receiver = Receiver()
     receiver.may_answer.set()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             named = {name.lower(): value for name, value in self.headers.items()}
             receiver.got.append(Got(self.path, named, body))
             receiver.may_answer.wait(30)
-            self.send_response(receiver.status)
-            for name, value in receiver.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(receiver.body)))
-            self.end_headers()
-            self.wfile.write(receiver.body)
+            self.answer(receiver.status, receiver.body, receiver.headers)
 
         def do_GET(self) -> None:
             self.do_POST()
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing: the tests look at ``got``."""
-
-    class Server(ThreadingHTTPServer):
-        #: Several beats call at once; a connection that is not taken would be tried again later.
-        request_queue_size = 128
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            """A client that hangs up in the middle is what some tests are about."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    receiver.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield receiver
-    finally:
-        receiver.may_answer.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(Handler, context) as receiver.port:
+        try:
+            yield receiver
+        finally:
+            receiver.may_answer.set()

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import itertools
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from sentinel_project import clock
+from tests.flow.http_servers import QuietHandler, listening
 
 EPOCH = 1_700_000_000_000
 
@@ -62,7 +62,7 @@ def serving() -> Iterator[Double]:  # noqa: C901 (one small server)
     double = Double()
     numbers = itertools.count(1)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             """Submit: this path is the double's own."""
             name = f"application_{EPOCH}_{next(numbers):04}"
@@ -112,26 +112,10 @@ def serving() -> Iterator[Double]:  # noqa: C901 (one small server)
                 self._answer(status, found)
 
         def _answer(self, status: int, said: object) -> None:
-            body = (said if isinstance(said, str) else json.dumps(said)).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(status, (said if isinstance(said, str) else json.dumps(said)).encode())
 
-        def log_message(self, *_: object) -> None:
-            """The tests look at ``told`` and ``apps``."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    double.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with listening(Handler) as double.port:
         yield double
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 # The last argument says what it does.
