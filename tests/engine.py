@@ -102,6 +102,15 @@ def postgres_database(server: str) -> Iterator[None]:
             _execute(control, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+def database_url() -> str:
+    """Return the address of the database in use, for a process of a test's own."""
+    words = connections["default"].settings_dict
+    if connections["default"].vendor == "sqlite":
+        return f"sqlite:///{words['NAME']}"
+    host = f"{words['USER']}:{words['PASSWORD']}@{words['HOST']}:{words['PORT'] or 5432}"
+    return f"postgres://{host}/{words['NAME']}"
+
+
 @contextmanager
 def emptied_tables() -> Iterator[None]:
     """Use the PostgreSQL database that is there as if it were new, and forgive no misfire."""

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from django.db import connection
+
+from tests.engine import database_url
 
 TYPES = """
 from tasks_app.executors import params
@@ -81,7 +82,7 @@ def test_a_type_of_another_package_is_submitted_judged_and_run(tmp_path: Path) -
     env = os.environ | {
         "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}",
         "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "SENTINEL_DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        "SENTINEL_DATABASE_URL": database_url(),
     }
 
     done = subprocess.run(

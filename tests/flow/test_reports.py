@@ -19,6 +19,7 @@ from tasks_app.models import Attempt
 from tasks_app.rules.states import AttemptStatus, Reason, TaskStatus
 from tasks_app.transitions import Ending
 from tests.builders import make_attempt
+from tests.engine import database_url
 
 DONE = Ending(status=AttemptStatus.SUCCESS, exit_code=0, text="Ended with exit code 0.")
 
@@ -189,7 +190,7 @@ def test_a_worker_that_dies_while_it_reports_does_not_lose_the_end(
     script = DYING.replace("runner.run(", f"{mutant}\nrunner.run(")
     env = os.environ | {
         "DJANGO_SETTINGS_MODULE": "sentinel_project.settings",
-        "SENTINEL_DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        "SENTINEL_DATABASE_URL": database_url(),
         "SENTINEL_WORK_DIR": str(tmp_path),
     }
     died = subprocess.run([sys.executable, "-c", script, str(task.pk)], env=env, check=False)

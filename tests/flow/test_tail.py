@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection
 from django.test import Client
 
 from logs_app import store
@@ -26,6 +25,7 @@ from sentinel_project.serving.command import web_command
 from tasks_app.models import Attempt
 from tests.builders import KEY, NOW, make_app, make_attempt, make_output, make_task
 from tests.caller import Caller, sign
+from tests.engine import database_url
 from tests.flow.executions import eventually
 from tests.flow.processes import ROOT, free_port
 
@@ -301,14 +301,6 @@ def is_up(url: str) -> bool:
         return httpx.get(f"{url}/healthz", timeout=5).status_code == 200
     except httpx.TransportError:
         return False
-
-
-def database_url() -> str:
-    words = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{words['NAME']}"
-    host = f"{words['USER']}:{words['PASSWORD']}@{words['HOST']}:{words['PORT'] or 5432}"
-    return f"postgres://{host}/{words['NAME']}"
 
 
 def events(lines: Iterator[str]) -> Iterator[tuple[str, int, dict[str, Any]]]:
