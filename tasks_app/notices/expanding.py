@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
 
+from tasks_app.apart import attempt
 from tasks_app.models import Alarm, Change, Delivery
 from tasks_app.notices import payloads
 from tasks_app.notices.payloads import Run
@@ -20,47 +22,74 @@ _QUIETEST = timedelta(0)
 
 
 def expand_changes(*, now: datetime) -> int:
-    """Make the deliveries of all changes that are there; return how many changes that were."""
-    done = 0
-    while Change.objects.exists():
-        expanded = _expand_batch(now)
+    """Make the deliveries of all changes that are there; return how many changes that were.
+
+    One that fails is left to the next pass, and stops no other.
+    """
+    done, behind = 0, 0
+    while Change.objects.filter(pk__gt=behind).exists():
+        changes, expanded = _expand_batch(behind, now)
         done += expanded
-        if expanded < BATCH:
+        if len(changes) < BATCH:
             break
+        behind = changes[-1].pk
     return done
 
 
 @transaction.atomic
-def _expand_batch(now: datetime) -> int:
-    """Deliveries come and changes go in one transaction; somebody else's changes are left alone."""
+def _expand_batch(behind: int, now: datetime) -> tuple[list[Change], int]:
+    """Deliveries come and changes go in one transaction; somebody else's changes are left alone.
+
+    Returns the changes that were looked at, and how many of them are gone.
+    """
     rows = Change.objects.select_for_update(skip_locked=_can_skip(), of=("self",), no_key=True)
-    changes = list(rows.select_related("task__job").order_by("pk")[:BATCH])
+    rows = rows.filter(pk__gt=behind).select_related("task__job")
+    changes = list(rows.order_by("pk")[:BATCH])
     alarms: dict[int, list[Alarm]] = {}
     for alarm in Alarm.objects.filter(job__in={c.job_id for c in changes}, is_enabled=True):
         alarms.setdefault(alarm.job_id, []).append(alarm)
-    for change in changes:
-        insert(list(_deliveries(change, alarms.get(change.job_id, []), now)))
-    Change.objects.filter(pk__in=[change.pk for change in changes]).delete()
-    return len(changes)
+    told = [c.pk for c in changes if _expand(c, alarms.get(c.job_id, []), now)]
+    Change.objects.filter(pk__in=told).delete()
+    return changes, len(told)
 
 
 def _can_skip() -> bool:
     return connection.features.has_select_for_update_skip_locked
 
 
-def _deliveries(change: Change, alarms: list[Alarm], now: datetime) -> Iterator[Delivery]:
-    task = change.task
-    if task.job.callback_url:
-        yield delivery(
-            (Channel.WEBHOOK, task.job.callback_url),
+def _expand(change: Change, alarms: list[Alarm], now: datetime) -> bool:
+    """Make the deliveries of a change, and tell whether all are there; others wait for none.
+
+    What is made again at the next pass has the same key, and is the same.
+    """
+    ids = {"change_id": change.pk, "task_id": change.task_id, "job_id": change.job_id}
+    went = [attempt(partial(_call_back, change, now), "change.not_told", **ids)]
+    for alarm in alarms:
+        work = partial(_raise, alarm, change, now)
+        went.append(attempt(work, "change.not_told", alarm_id=alarm.pk, **ids))
+    return all(went)
+
+
+@transaction.atomic
+def _call_back(change: Change, now: datetime) -> None:
+    job = change.task.job
+    if job.callback_url:
+        made = delivery(
+            (Channel.WEBHOOK, job.callback_url),
             once=f"change {change.pk}",
             payload=payloads.callback(change),
             now=now,
-            job_id=task.job_id,
-            task=task,
+            job_id=job.pk,
+            task=change.task,
         )
+        insert([made])
+
+
+@transaction.atomic
+def _raise(alarm: Alarm, change: Change, now: datetime) -> None:
+    task = change.task
     event = raised(TaskStatus(change.to_status), change.reason)
-    if event is None:
+    if event is None or event.value not in alarm.events:
         return
     # As it was then: a retry may have come between.
     task.status, task.reason, task.attempt_count = (
@@ -68,10 +97,8 @@ def _deliveries(change: Change, alarms: list[Alarm], now: datetime) -> Iterator[
         change.reason,
         change.attempt_number,
     )
-    for alarm in alarms:
-        if event.value in alarm.events:
-            once, run = f"change {change.pk}", payloads.run_of(task)
-            yield from of_alarm(alarm, event, run, once=once, text=change.reason_text, now=now)
+    once, run = f"change {change.pk}", payloads.run_of(task)
+    insert(list(of_alarm(alarm, event, run, once=once, text=change.reason_text, now=now)))
 
 
 def of_alarm(

@@ -10,12 +10,13 @@ import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from jobs.expected import Expectations
 from jobs.rules.enums import JobStatus
 from jobs.rules.windows import Window
+from sentinel_project import dbfaults
 from tasks_app.explain import explain
 from tasks_app.models import Alarm, SkipMark
 from tasks_app.notices.expanding import insert, of_alarm
@@ -43,9 +44,9 @@ def watch_unopened(*, now: datetime) -> int:
     for alarm in rows.select_related("job"):
         try:
             told += _look(alarm, expectations, now)
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception:
+        except Exception as error:
+            if dbfaults.is_lost(error):
+                raise
             logger.exception("alarm.not_looked", extra={"alarm_id": alarm.pk})
         else:
             looked.append(alarm.pk)

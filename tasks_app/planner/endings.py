@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from jobs.models import Job
 from sentinel_project import prepared
 from tasks_app import transitions
-from tasks_app.planner.apart import attempt
+from tasks_app.apart import attempt
 
 BATCH = 500
 

@@ -12,8 +12,8 @@ from jobs.expected import Expectations
 from jobs.models import Job
 from sentinel_project import prepared
 from tasks_app import transitions
+from tasks_app.apart import attempt
 from tasks_app.models import Task
-from tasks_app.planner.apart import attempt
 from tasks_app.planner.release import look_at
 from tasks_app.rules.states import UNSTARTED, TaskStatus
 

@@ -7,11 +7,13 @@ changes, so that a status query already tells.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from django.db.models import QuerySet
 
 from sentinel_project import prepared
 from tasks_app import gates, ledger, transitions, workers
+from tasks_app.apart import attempt
 from tasks_app.gates import Gate, blocked
 from tasks_app.models import Task
 from tasks_app.rules.states import Reason, TaskStatus
@@ -20,18 +22,31 @@ BATCH = 200
 
 
 def note_reasons(*, now: datetime) -> int:
-    """Judge the READY tasks that nobody has been rung for; return how many were looked at."""
+    """Judge the READY tasks that nobody has been rung for; return how many were looked at.
+
+    One that cannot be judged keeps its reason and costs no other its own.
+    """
     tasks = _unrung(now)
     if tasks:
         is_paused = ledger.is_system_paused()
         slots = workers.live_slots(now)
         held: dict[Gate, list[Task]] = {}
+
+        def judge(task: Task) -> None:
+            gate = _holding(task, slots, is_paused=is_paused, now=now)
+            held.setdefault(gate, []).append(task)
+
         for task in tasks:
-            held.setdefault(_holding(task, slots, is_paused=is_paused, now=now), []).append(task)
+            attempt(partial(judge, task), "task.not_judged", task_id=task.pk)
         for gate, alike in held.items():
-            reason = gate.reason or Reason.QUEUED
-            transitions.wait_together(alike, reason, gate.text, gate=gate.name, now=now)
+            note = partial(_note, alike, gate, now)
+            attempt(note, "task.reason_not_noted", task_ids=[task.pk for task in alike])
     return len(tasks)
+
+
+def _note(tasks: list[Task], gate: Gate, now: datetime) -> None:
+    reason = gate.reason or Reason.QUEUED
+    transitions.wait_together(tasks, reason, gate.text, gate=gate.name, now=now)
 
 
 @prepared.select

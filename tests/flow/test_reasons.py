@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import InternalError, connection
 
 from jobs.models import App, Job, WorkerGroup
 from jobs.rules.enums import JobStatus
@@ -95,6 +96,29 @@ def test_the_same_verdict_is_noted_once(task: Task, worker: Worker, now: datetim
     planner.note_reasons(now=now + timedelta(seconds=2))
 
     assert task.notes.count() == 1
+
+
+def test_a_task_that_cannot_be_judged_costs_no_other_its_reason(
+    task: Task, worker: Worker, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """X-9. Its app's limit cannot be counted; the other's app has none."""
+    later = make_task(due_at=now)
+    App.objects.filter(pk=task.job.app_id).update(max_concurrency=1)
+
+    def refuse_counts(execute: Callable[..., object], sql: str, *rest: object) -> object:
+        if "COUNT(" in sql:
+            raise InternalError("could not read block 7")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(refuse_counts):
+        assert planner.note_reasons(now=now) == 2
+
+    later.refresh_from_db()
+    assert later.reason == Reason.QUEUED
+    assert Task.objects.get(pk=task.pk).reason == ""
+    assert [(r.msg, vars(r)["task_id"]) for r in caplog.records if r.levelname == "ERROR"] == [
+        ("task.not_judged", task.pk)
+    ]
 
 
 def test_a_task_that_waits_out_its_retry_interval_keeps_that_reason(now: datetime) -> None:
