@@ -12,6 +12,8 @@ from tasks_app.rules.states import AttemptStatus, TaskKind, TaskStatus
 
 #: As long as its column; and more text than anybody reads.
 _REASON_MAX, _TEXT_MAX = 32, 10_000
+#: What the column of exit codes takes.
+_CODES = range(-(2**31), 2**31)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,8 @@ class Ending:
     """How an attempt ended: what ``settle`` and ``rescue`` write on it.
 
     ``is_final``: a failure that no retry could mend, so none is spent on it. What it says can be
-    stored: an executor may hand on what a stranger answered, and no end is lost over a character.
+    stored: an executor may hand on what a stranger answered, and no end is lost over a character or
+    an exit code of more than 32 bits, which only the text tells.
     """
 
     status: AttemptStatus
@@ -50,5 +53,9 @@ class Ending:
     is_final: bool = False
 
     def __post_init__(self) -> None:
+        if self.exit_code is not None and self.exit_code not in _CODES:
+            told = f"Its exit code has more than 32 bits: {self.exit_code:#x}. {self.text}"
+            object.__setattr__(self, "text", told)
+            object.__setattr__(self, "exit_code", None)
         object.__setattr__(self, "reason", jsontext.printable(self.reason)[:_REASON_MAX])
         object.__setattr__(self, "text", jsontext.printable(self.text)[:_TEXT_MAX])

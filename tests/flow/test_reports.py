@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import DataError, OperationalError, connection
 
 from logs_app.models import Stream
 from sentinel_project import clock
@@ -81,6 +82,32 @@ def test_an_end_comes_too_late_once_the_attempt_was_taken_over(db: None, tmp_pat
     assert kept(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("code", "kept_code", "text"),
+    [
+        pytest.param(2**31 - 1, 2**31 - 1, "no", id="32 bits"),
+        pytest.param(-(2**31), -(2**31), "no", id="32 bits, negative"),
+        pytest.param(2**31, None, "Its exit code has more than 32 bits: 0x80000000. no", id="more"),
+        pytest.param(
+            2**40, None, "Its exit code has more than 32 bits: 0x10000000000. no", id="much more"
+        ),
+    ],
+)
+def test_an_exit_code_of_more_than_32_bits_costs_no_end(
+    db: None, tmp_path: Path, code: int, kept_code: int | None, text: str
+) -> None:
+    """X-7: written ahead and reported, not refused and left to the rescuer."""
+    attempt = make_attempt()
+    ending = Ending(status=AttemptStatus.FAILED, exit_code=code, reason=Reason.EXIT_CODE, text="no")
+    leave(tmp_path, attempt, ending)
+
+    assert reports.report_left(tmp_path, now=clock.now()) == 1
+
+    attempt.refresh_from_db()
+    assert (attempt.status, attempt.exit_code) == (AttemptStatus.FAILED, kept_code)
+    assert attempt.task.reason_text == text
+
+
 @pytest.mark.parametrize("change", ["fence", "claimed_at", "task_id"])
 def test_an_end_of_another_database_is_nobodys(db: None, tmp_path: Path, change: str) -> None:
     attempt = make_attempt()
@@ -123,10 +150,16 @@ def test_an_end_that_the_database_refuses_is_set_aside_and_not_tried_again(
     committed_db: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     refused, fine = make_attempt(), make_attempt()
-    leave(tmp_path, refused, replace(DONE, exit_code=2**70))
+    leave(tmp_path, refused)
     leave(tmp_path, fine)
 
-    assert reports.report_left(tmp_path, now=clock.now()) == 1
+    def refuse(execute: Callable[..., object], sql: str, params: Any, *rest: object) -> object:
+        if sql.startswith('UPDATE "tasks_app_attempt"') and refused.pk in params:
+            raise DataError("out of range")
+        return execute(sql, params, *rest)
+
+    with connection.execute_wrapper(refuse):
+        assert reports.report_left(tmp_path, now=clock.now()) == 1
     assert reports.report_left(tmp_path, now=clock.now()) == 0
 
     refused.refresh_from_db()

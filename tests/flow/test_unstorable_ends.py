@@ -43,6 +43,7 @@ def test_a_binary_answer_with_a_wrong_status_is_a_failure_like_any_other(
         pytest.param({"reason": "\x00"}, id="a reason with a NUL"),
         pytest.param({"text": "half \ud83d of a character"}, id="half a surrogate pair"),
         pytest.param({"text": "x" * 10_000_000}, id="a text of megabytes"),
+        pytest.param({"exit_code": -(10**5000)}, id="an exit code that Python does not print"),
     ],
 )
 def test_whatever_an_end_is_called_it_is_settled(ending: dict[str, Any]) -> None:
