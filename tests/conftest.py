@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import datetime
 
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -53,6 +54,15 @@ def committed_db(transactional_db: None, django_db_serialized_rollback: None) ->
 
     Emptied afterwards; what the migrations put there is put back for the next such test.
     """
+
+
+@pytest.fixture
+def spelled_statements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send each statement with its text, for tests that look at it: PostgreSQL keeps what is hot.
+
+    That is by its name alone, as long as it is asked again within a moment (ADR 51).
+    """
+    monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
 
 
 @pytest.fixture

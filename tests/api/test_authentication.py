@@ -253,6 +253,7 @@ def test_a_key_that_no_secret_opens_is_refused_and_told_to_the_operator(
 # -- the work of a refusal -------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("spelled_statements")
 def test_refusals_cost_the_same_queries_whatever_is_wrong(caller: Caller) -> None:
     """Else the time of an answer would tell which apps exist."""
     make_app(name="off", is_enabled=False)

@@ -32,7 +32,7 @@ from tasks_app.rules.timing import Lease
 from tests.builders import make_app, make_attempt
 from tests.engine import ANN, after, at, begin, cron, end, status_of, submit, task_of, tick
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("spelled_statements")]
 
 START, DUE = at("2 00:00"), at("2 01:00")
 DAILY = (cron("0 0 1 * * ?"),)

@@ -219,6 +219,7 @@ def test_whatever_was_appended_is_read_whole_and_ends_once(
     assert "".join(piece.text for piece in slices) == b"".join(chunks).decode("utf-8", "replace")
 
 
+@pytest.mark.usefixtures("spelled_statements")
 def test_a_read_costs_the_same_anywhere_in_a_stream_of_any_size(
     attempt: int, django_assert_num_queries: Callable[[int], AbstractContextManager[object]]
 ) -> None:

@@ -146,6 +146,7 @@ def test_a_file_that_cannot_be_read_costs_only_itself(db: None, tmp_path: Path) 
     assert kept(tmp_path) == ["0.refused"]
 
 
+@pytest.mark.usefixtures("spelled_statements")
 def test_an_end_that_the_database_refuses_is_set_aside_and_not_tried_again(
     committed_db: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
