@@ -1,68 +1,61 @@
 """What keeps a process tree together, so that nothing of it survives (X-21).
 
-Both kinds start the same first process (``init.py``). In a PID namespace the kernel itself ends
-everything with it, and ``setpriv`` ends it with the worker. Where no namespace can be had, it
-adopts orphans and ends all below it. Which one is decided once, by trying.
-
-``setpriv --pdeathsig`` fires when the *thread* that started it ends. The thread that calls
-``run_command`` starts the tree and stays until the tree is gone, so only a dying worker fires it.
+All kinds have the same first process (``tasks_app.guard``). In a PID namespace the kernel itself
+ends everything with it, and with the worker. Where no namespace can be had, it adopts orphans and
+ends all below it. Which one is decided once, by trying.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import psutil
+from tasks_app.executors.guards import ForkServer
+from tasks_app.executors.tree import Tree
+from tasks_app.guard.kinds import GROUP, NAMESPACE, NAMESPACE_ONLY
 
 WANTED = "SENTINEL_CONTAINMENT"
-COOKIE = "SENTINEL_COOKIE"
 
-_INIT = str(Path(__file__).with_name("init.py"))
 _TRIAL_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Containment:
-    """A way to start a command so that its whole tree can be ended."""
+    """A way to keep the processes of a run together; ``server`` starts them."""
 
     name: str
-    prefix: tuple[str, ...]
     explanation: str
-
-    def wrap(self, argv: Sequence[str], *, channel: int, words: Sequence[str] = ()) -> list[str]:
-        """Return the command line that runs ``argv`` under the first process of its tree.
-
-        ``words`` are ``name=number`` for that process: limits, and when it is ``unattended``.
-        """
-        first = [sys.executable, "-I", "-S", _INIT, str(channel), ",".join(words)]
-        return [*self.prefix, *first, *argv]
+    server: ForkServer
 
     def describe(self) -> str:
         """Return a line for the worker's page."""
         return f"{self.name}: {self.explanation}"
 
 
-_NAMESPACE = ("--pid", "--fork", "--kill-child=KILL")
-_AS_USER = ("--user", "--map-current-user")
-_BY_KERNEL = "the kernel ends every process of a run together"
 PROCESS_GROUP = Containment(
     "process-group",
-    (),
     "orphans are adopted, and all that descends from a run is swept",
+    ForkServer((), GROUP),
 )
+_NAMESPACE = ("--pid", "--fork", "--kill-child=KILL")
+# In a user namespace only what keeps its capabilities can make a namespace for each run; content
+# gets none of them.
+_AS_USER = ("--user", "--map-current-user", "--keep-caps")
+_BY_KERNEL = "the kernel ends every process of a run together"
 # In the order of preference; the first that works is taken.
 _CANDIDATES = (
-    ("pid-namespace", (*_NAMESPACE, "--mount-proc"), _BY_KERNEL),
-    ("pid-namespace", (*_AS_USER, *_NAMESPACE, "--mount-proc"), f"{_BY_KERNEL} (user namespace)"),
-    ("pid-namespace", _NAMESPACE, f"{_BY_KERNEL}; /proc shows the host"),
-    ("pid-namespace", (*_AS_USER, *_NAMESPACE), f"{_BY_KERNEL} (user namespace, host's /proc)"),
+    ((*_NAMESPACE, "--mount-proc"), NAMESPACE, _BY_KERNEL),
+    ((*_AS_USER, *_NAMESPACE, "--mount-proc"), NAMESPACE, f"{_BY_KERNEL} (user namespace)"),
+    (_NAMESPACE, NAMESPACE_ONLY, f"{_BY_KERNEL}; /proc shows the host"),
+    (
+        (*_AS_USER, *_NAMESPACE),
+        NAMESPACE_ONLY,
+        f"{_BY_KERNEL} (user namespace, host's /proc)",
+    ),
 )
 
 
@@ -76,44 +69,21 @@ def _best() -> Containment:
     setpriv, unshare = shutil.which("setpriv"), shutil.which("unshare")
     if setpriv is None or unshare is None:
         return PROCESS_GROUP
-    for name, options, explanation in _CANDIDATES:
+    for options, kind, explanation in _CANDIDATES:
         prefix = (setpriv, "--pdeathsig", "KILL", "--", unshare, *options, "--")
-        if _works(prefix):
-            return Containment(name, prefix, explanation)
+        if _works(ForkServer(prefix, kind, is_trial=True)):
+            return Containment("pid-namespace", explanation, ForkServer(prefix, kind))
     return PROCESS_GROUP
 
 
-def _works(prefix: Sequence[str]) -> bool:
-    """Tell whether a process started behind ``prefix`` really is number 1 of a namespace."""
-    program = "import os, sys; sys.exit(os.getpid() != 1)"
+def _works(server: ForkServer) -> bool:
+    """Tell whether the first process of a run really is number 1 of a namespace."""
+    shell = shutil.which("sh") or "/bin/sh"
     try:
-        trial = subprocess.run(  # noqa: S603  (our own words only)
-            [*prefix, sys.executable, "-I", "-S", "-c", program],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TRIAL_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        trial = Tree([shell, "-c", "test $PPID -eq 1"], env={}, cwd=Path("/"), server=server)
+        with closing(trial), trial.stdout, trial.stderr:
+            return trial.wait_until_gone(_TRIAL_SECONDS) and trial.exit_code == 0
+    except OSError:
         return False
-    return trial.returncode == 0
-
-
-def marked(cookie: str) -> Iterator[psutil.Process]:
-    """Yield every living process that carries ``cookie`` in its environment.
-
-    The last resort, for the day somebody killed the first process of a tree.
-    """
-    return (process for process, found in members() if found[COOKIE] == cookie)
-
-
-def members() -> Iterator[tuple[psutil.Process, dict[str, str]]]:
-    """Yield every living process that any worker here started, and its environment."""
-    for process in psutil.process_iter():
-        try:
-            environment = process.environ()
-            if COOKIE in environment and process.status() != psutil.STATUS_ZOMBIE:
-                yield process, environment
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            # Ended meanwhile, or of another user and so not started by us.
-            continue
+    finally:
+        server.forget()

@@ -49,28 +49,25 @@ def run_command(
     env: Mapping[str, str],
     cwd: Path,
 ) -> Outcome:
-    """Run ``argv`` in ``cwd`` with exactly ``env``; when this returns, its tree is gone.
-
-    The calling thread starts the tree and must outlive it: see containment.py.
-    """
+    """Run ``argv`` in ``cwd`` with exactly ``env``; when this returns, its tree is gone."""
     refusal = root_refusal(os.geteuid(), os.environ)
     if refusal is not None:
         return failed("ROOT_REFUSED", refusal)
     if stop.reason is not None:
         return stopped(stop.reason)
     try:
-        words = _words(execution)
-        tree = Tree(argv, env=env, cwd=cwd, containment=choose(), words=words)
+        server = choose().server
+        tree = Tree(argv, env=env, cwd=cwd, server=server, words=_words(execution))
     except OSError as error:
         return failed("SPAWN_FAILED", f"{argv[0]} could not be started: {error.strerror}.")
     return _attend(tree, execution, output, stop)
 
 
-def _words(execution: Execution) -> list[str]:
+def _words(execution: Execution) -> dict[str, float]:
     """Return what the first process of the tree is told."""
-    words = execution.limits.words()
+    words: dict[str, float] = dict(execution.limits.words())
     if execution.unattended is not None:
-        words.append(f"unattended={execution.unattended.total_seconds():g}")
+        words["unattended"] = execution.unattended.total_seconds()
     return words
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
+import os
 import secrets
 import socket
-import subprocess
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -13,12 +16,18 @@ from typing import IO
 import psutil
 
 from sentinel_project.clock import monotonic
-from tasks_app.executors.containment import COOKIE, Containment, marked
+from tasks_app.executors.cookie import COOKIE, marked
+from tasks_app.executors.guards import ForkServer
+from tasks_app.guard.kinds import LENGTH
 
 # How long the first process has to report success, and how long we then look for ourselves.
 _KILL_SECONDS = 2.0
 _HUNT_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
+# How long a fork server may take, which forks for one run after the other.
+_START_SECONDS = 30.0
+# What the kernel says of who wrote to us: pid, user, group.
+_WRITER = struct.Struct("3i")
 
 
 class Tree:
@@ -37,8 +46,8 @@ class Tree:
         *,
         env: Mapping[str, str],
         cwd: Path,
-        containment: Containment,
-        words: Sequence[str] = (),
+        server: ForkServer,
+        words: Mapping[str, float] | None = None,
     ) -> None:
         self.is_started = False
         self.is_gone = False
@@ -46,28 +55,71 @@ class Tree:
         self.spawn_errno: int | None = None
         #: The limit for which the first process ended the tree, or "unattended".
         self.ended_for: str | None = None
+        self._is_heard = False
         self._is_silent = False
         self._is_given_up = False
         self._unread = b""
         self._cookie = secrets.token_hex(16)
-        self._channel, theirs = socket.socketpair()
-        with theirs, contextlib.ExitStack() as on_failure:
-            on_failure.callback(self._channel.close)
-            self._process = subprocess.Popen(  # noqa: S603  (an argv list, no shell: X-20)
-                containment.wrap(argv, channel=theirs.fileno(), words=words),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                env={**env, COOKIE: self._cookie},
-                cwd=cwd,
-                start_new_session=True,
-                pass_fds=(theirs.fileno(),),
-            )
-            on_failure.pop_all()
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        self.stdout, self.stderr = self._process.stdout, self._process.stderr
+        self._is_namespace = server.is_namespace
+        self._first: psutil.Process | None = None
+        request = {
+            "argv": argv,
+            "env": {**env, COOKIE: self._cookie},
+            "cwd": str(cwd),
+            "words": words or {},
+        }
+        text = json.dumps(request).encode()
+        # One that was asked of a server which just died has not even been begun.
+        if not (self._begin(text, server) or self._begin(text, server)):
+            raise OSError(errno.ECHILD, "no process could be made that guards its tree")
+
+    def _begin(self, request: bytes, server: ForkServer) -> bool:
+        """Have the command started; False: nobody was there to do it. OSError: it cannot be."""
+        self._is_silent = False
+        with contextlib.ExitStack() as on_failure:
+            self._channel, theirs = socket.socketpair()
+            on_failure.enter_context(self._channel)
+            with theirs:
+                asked = self._fork(theirs, server, on_failure)
+            is_begun = self._ask(request, server, asked)
+            if is_begun:
+                on_failure.pop_all()
+        return is_begun
+
+    def _fork(
+        self, theirs: socket.socket, server: ForkServer, on_failure: contextlib.ExitStack
+    ) -> int:
+        """Have the first process forked, with our ends of its pipes as ours."""
+        # The kernel shall say with every word who wrote it, as we would name that process.
+        self._channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        ours: list[IO[bytes]] = []
+        with contextlib.ExitStack() as given:
+            descriptors = [theirs.fileno()]
+            for _ in range(2):
+                reader, writer = os.pipe()
+                given.callback(os.close, writer)
+                ours.append(on_failure.enter_context(os.fdopen(reader, "rb", buffering=0)))
+                descriptors.append(writer)
+            asked = server.fork(descriptors)
+        self.stdout, self.stderr = ours
+        return asked
+
+    def _ask(self, request: bytes, server: ForkServer, asked: int) -> bool:
+        """Say what is to be run, and wait until it runs or cannot; False: nobody listens."""
+        deadline = monotonic() + _START_SECONDS
+        self._channel.settimeout(_START_SECONDS)
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            self._channel.sendall(LENGTH.pack(len(request)) + request)
+        while not (self.is_started or self.is_over):
+            if (left := deadline - monotonic()) <= 0:
+                # It was stopped, and answers nobody. What is left is that it starts this later.
+                server.forget(asked)
+                self.kill()
+                raise OSError(errno.ETIMEDOUT, "the process that guards its tree did not answer")
+            self.wait(left)
+        if not self._is_heard:
+            server.forget(asked)
+        return self._is_heard
 
     @property
     def is_running(self) -> bool:
@@ -83,11 +135,13 @@ class Tree:
         """Wait at most ``timeout`` seconds for news of the tree."""
         self._channel.settimeout(max(timeout, 0.001))
         try:
-            heard = self._channel.recv(4096)
+            heard, about, _, _ = self._channel.recvmsg(4096, socket.CMSG_SPACE(_WRITER.size))
         except TimeoutError:
             return
         except ConnectionError:
-            heard = b""
+            heard, about = b"", []
+        if self._first is None:
+            self._first = _writer(about)
         self._is_silent = not heard
         *lines, self._unread = (self._unread + heard).split(b"\n")
         for line in lines:
@@ -115,19 +169,20 @@ class Tree:
         return self.wait_until_gone(_KILL_SECONDS) or self._hunt()
 
     def close(self) -> None:
-        """Let nothing of the tree survive, whatever happened before, and reap it.
+        """Let nothing of the tree survive, whatever happened before.
 
         A first process that could not empty its tree is left alone, for it never stops trying.
         """
         if not (self.is_gone or self._is_given_up):
             self.kill()
         self._channel.close()
-        if self.is_gone:
-            self._reap()
 
     def _note(self, line: str) -> None:
+        self._is_heard = True
         word, _, number = line.partition(" ")
         match word:
+            case "here":
+                return
             case "started":
                 self.is_started = True
             case "failed":
@@ -151,42 +206,46 @@ class Tree:
     def _hunt(self) -> bool:
         """End what can be found from outside, since the first process cannot tell any more.
 
-        Found are all descendants, those seen before, and whoever carries the cookie. The first
-        process is last: while it lives, orphans are still its descendants.
+        Found are all descendants, those seen before, and whoever carries the cookie.
         """
+        if self._first is None:
+            # Not a word so far. One that were forked from now on would find nothing to start.
+            self._channel.shutdown(socket.SHUT_RDWR)
         deadline = monotonic() + _HUNT_SECONDS
         seen: set[psutil.Process] = set()
         while monotonic() < deadline:
             seen |= self._survivors()
             seen = {process for process in seen if _is_alive(process)}
-            if not seen:
-                self._process.kill()
-            for process in seen:
-                with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                    process.kill()
-            if self._is_reaped() and not seen:
+            targets = seen
+            # In a namespace the kernel ends all with the first process. Elsewhere it is last: while
+            # it lives, orphans are still its descendants.
+            if self._first and _is_alive(self._first) and (self._is_namespace or not seen):
+                targets = {*seen, self._first}
+            if not targets:
                 self.is_gone = True
                 return True
+            for process in targets:
+                with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                    process.kill()
+            self.wait(_PAUSE_SECONDS)
         self._is_given_up = True
         return False
 
     def _survivors(self) -> set[psutil.Process]:
-        found = {process for process in marked(self._cookie) if process.pid != self._process.pid}
-        if self._process.poll() is None:  # else the id may be another's by now
-            found.update(psutil.Process(self._process.pid).children(recursive=True))
+        found = set(marked(self._cookie))
+        if self._first is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found.update(self._first.children(recursive=True))
         return found
 
-    def _reap(self) -> None:
-        try:
-            self._process.wait(_KILL_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
-    def _is_reaped(self) -> bool:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_PAUSE_SECONDS)
-        return self._process.returncode is not None
+def _writer(about: list[tuple[int, int, bytes]]) -> psutil.Process | None:
+    """Return the process that the kernel says wrote; None: it says nothing, or it is gone."""
+    for level, kind, data in about:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                return psutil.Process(_WRITER.unpack(data)[0])
+    return None
 
 
 def _is_alive(process: psutil.Process) -> bool:

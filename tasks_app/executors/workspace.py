@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from tasks_app.executors.base import Execution
-from tasks_app.executors.containment import members
+from tasks_app.executors.cookie import members
 
 logger = logging.getLogger(__name__)
 

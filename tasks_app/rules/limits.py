@@ -24,9 +24,9 @@ class Limits:
     processes: int | None = None
     nice: int | None = None
 
-    def words(self) -> list[str]:
-        """Return what is limited as ``name=value``."""
-        return [f"{name}={value}" for name, value in asdict(self).items() if value is not None]
+    def words(self) -> dict[str, int]:
+        """Return what is limited, and to how much."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 NO_LIMITS = Limits()

@@ -94,7 +94,8 @@ def test_without_a_warm_up_work_that_was_done_is_done_again(
 
 def killpg(tree: Tree) -> bool:
     """End the process group, and believe that this was all."""
-    os.killpg(tree._process.pid, signal.SIGKILL)
+    assert tree._first is not None
+    os.killpg(tree._first.pid, signal.SIGKILL)
     tree.is_gone = True
     return True
 

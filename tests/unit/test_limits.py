@@ -10,7 +10,7 @@ from tasks_app.rules.limits import NO_LIMITS, Limits, limits_of, parse
 
 def test_nothing_said_is_no_limit() -> None:
     assert limits_of(parse(""), "shell", 1) == NO_LIMITS
-    assert NO_LIMITS.words() == []
+    assert NO_LIMITS.words() == {}
 
 
 def test_the_more_specific_entry_wins_name_by_name() -> None:

@@ -1,29 +1,31 @@
 """The first process of every tree: starts the content, collects the dead, ends what is left (X-21).
 
-Runs as a program of its own (``python -I -S init.py CHANNEL WORDS COMMAND...``) and imports nothing
-of ours. WORDS are ``name=number`` with commas: limits, and ``unattended``. In a PID namespace it is
-process 1, so the kernel ends everything with it; elsewhere it makes itself the subreaper, so that
-whoever loses its parent, daemons included, becomes its child. Either way "no child left" proves
-that the tree is empty.
+Forked by ``forkserver``. In a PID namespace it is process 1, so the kernel ends everything with it;
+elsewhere it makes itself the subreaper, so that whoever loses its parent, daemons included, becomes
+its child. Either way "no child left" proves that the tree is empty.
 
-CHANNEL is a socket to the worker. Down come ``A`` (the lease was renewed), ``T`` (SIGTERM to all)
-and ``K`` (SIGKILL until empty); its end means ``K`` too, so that nothing outlives a worker that was
-killed. A worker that was only stopped keeps the channel open, so ``unattended`` seconds without
-``A`` mean ``K`` as well. Up go lines: ``started``, ``failed ERRNO``, ``exit CODE``,
-``signal NUMBER``, ``ended CAUSE`` (before a ``K`` of our own) and, last, ``gone``.
+CHANNEL is a socket to the worker. First comes the request: its length in four bytes, and JSON of
+``argv``, ``env``, ``cwd`` and ``words``, a map of limits and ``unattended``. Then come ``A`` (the
+lease was renewed), ``T`` (SIGTERM to all) and ``K`` (SIGKILL until empty); its end means ``K`` too,
+so that nothing outlives a worker that was killed. A worker that was only stopped keeps the channel
+open, so ``unattended`` seconds without ``A`` mean ``K`` as well. Up go lines: ``here`` at once,
+``started`` or ``failed ERRNO``, ``exit CODE`` or ``signal NUMBER``, ``ended CAUSE`` (before a ``K``
+of our own) and, last, ``gone``.
 """
 
 from __future__ import annotations
 
-# Not ``signal``: its enums take as long to load as the interpreter itself, at every run.
-import _signal as signal
+import json
 import os
 import resource
 import select
-import sys
+import signal
 import time
+from typing import Any
 
-_SET_CHILD_SUBREAPER = 36
+from tasks_app.guard import kernel
+from tasks_app.guard.kinds import LENGTH
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 10, 500  # milliseconds between two rounds of SIGKILL
 _COUNT_EVERY = 100  # milliseconds between two looks at what the tree uses
 _COUNTED = {"memory", "processes"}
@@ -51,19 +53,22 @@ class Init:
         self._poller.register(channel, select.POLLIN)
         self._poller.register(self._wake, select.POLLIN)
 
-    def run(self, argv: list[str]) -> None:
+    def run(self, argv: list[str], env: dict[str, str]) -> None:
         """Start ``argv`` and stay until nothing of it is left."""
-        if not self._start(argv):
+        if self._poller.poll(0):
+            self._obey(self._heard())  # a worker that gave up on us has nothing started any more
+        if not (self._is_killing or self._start(argv, env)):
             return
         while self._reap():
             self._wait()
         self._say("gone")
 
-    def _start(self, argv: list[str]) -> bool:
+    def _start(self, argv: list[str], env: dict[str, str]) -> bool:
+        os.environ["PATH"] = env.get("PATH", os.defpath)  # where the command is looked for
         every = [number for number in signal.valid_signals() if number not in _UNCATCHABLE]
         try:
             self._main = os.posix_spawnp(
-                argv[0], argv, _given_environment(), setsid=True, setsigmask=[], setsigdef=every
+                argv[0], argv, env, setsid=True, setsigmask=[], setsigdef=every
             )
         except OSError as error:
             self._say(f"failed {error.errno}")
@@ -161,16 +166,6 @@ def _wake_on_child() -> int:
     return reader
 
 
-def _given_environment() -> dict[bytes, bytes]:
-    """Return what the worker handed over: Python itself adds LC_CTYPE in the C locale."""
-    try:
-        with open("/proc/self/environ", "rb") as file:
-            entries = file.read().split(b"\0")
-    except OSError:
-        return dict(os.environb)
-    return dict(entry.split(b"=", 1) for entry in entries if b"=" in entry)
-
-
 def _signal_all(number: int) -> None:
     """Signal every process but this one. In a namespace of our own the kernel knows them all."""
     for pid in [-1] if os.getpid() == 1 else _descendants(os.getpid()):
@@ -216,17 +211,6 @@ def _parent(pid: int) -> int:
         return 0
 
 
-def _adopt_orphans() -> None:
-    """Become the parent of every descendant that loses its own."""
-    import ctypes  # here, for a process in a namespace need not pay for it
-
-    ctypes.CDLL(None, use_errno=True).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def _words(text: str) -> list[list[str]]:
-    return [word.split("=") for word in text.split(",") if word]
-
-
 def _lower(kind: int, most: int) -> None:
     """Set a limit for us and all that comes out of us; one that is lower already stays."""
     _, ceiling = resource.getrlimit(kind)
@@ -234,20 +218,40 @@ def _lower(kind: int, most: int) -> None:
     resource.setrlimit(kind, (most, most))
 
 
-def main() -> None:
-    """Guard the command of the arguments until it and all that came out of it are gone."""
-    channel = int(sys.argv[1])
+def guard(channel: int) -> None:
+    """Guard the command that comes down ``channel`` until it and all of its tree are gone."""
     os.set_inheritable(channel, False)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)
-    words = {name: float(value) for name, value in _words(sys.argv[2])}
+    os.write(channel, b"here\n")
+    request = _request(channel)
+    if request is None:
+        return
+    os.chdir(request["cwd"])
+    words: dict[str, float] = request["words"]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for name in _RESOURCES.keys() & words.keys():
         _lower(_RESOURCES[name], int(words[name]))
     if os.getpid() != 1:
-        _adopt_orphans()
-    Init(channel, words).run(sys.argv[3:])
+        kernel.adopt_orphans()
+    kernel.hand_on_nothing()
+    Init(channel, words).run(request["argv"], request["env"])
 
 
-if __name__ == "__main__":
-    main()
+def _request(channel: int) -> dict[str, Any] | None:
+    """Return what is to be run; None: the worker was gone before it had said so."""
+    head = _exactly(channel, LENGTH.size)
+    body = head and _exactly(channel, *LENGTH.unpack(head))
+    return json.loads(body) if body else None
+
+
+def _exactly(channel: int, count: int) -> bytes:
+    """Return ``count`` bytes, or none."""
+    got = b""
+    while len(got) < count:
+        try:
+            more = os.read(channel, count - len(got))
+        except ConnectionError:
+            more = b""
+        if not more:
+            return b""
+        got += more
+    return got

@@ -1,0 +1,102 @@
+"""The process from which the first process of every run is forked: warm, empty and small.
+
+An interpreter of its own for each run would cost more than most runs do. It is a program (``python
+-I -S -c "…" CONTROL KIND``) that the worker starts with a bare environment. CONTROL is a socket
+to the worker: each message is one byte with three descriptors, the channel, stdout and stderr of a
+run. What is to run comes down the channel and is read by the forked process alone, so nothing of
+one run is ever in the memory of another. The end of CONTROL ends us.
+
+In the namespace kinds we are process 1 of a PID namespace ourselves, so the kernel ends every run
+with us, and us with the worker (``setpriv --pdeathsig``, ``unshare --kill-child``). In the group
+kind runs outlive us, and each ends with its channel.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+from tasks_app.guard import init, kernel
+from tasks_app.guard.kinds import GROUP, NAMESPACE
+
+_DESCRIPTORS = 3
+
+
+def serve(control: socket.socket, kind: str) -> None:
+    """Fork a first process for each message until the worker is gone."""
+    ours = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    while descriptors := _received(control):
+        try:
+            if _fork(ours, kind) == 0:
+                _first(descriptors, kind, (control.fileno(), ours))
+        except OSError as error:
+            os.write(descriptors[0], f"failed {error.errno}\n".encode())
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _received(control: socket.socket) -> list[int]:
+    """Return the descriptors of the next run; none: the worker is gone."""
+    with suppress(ConnectionError):
+        _, descriptors, _, _ = socket.recv_fds(control, 1, _DESCRIPTORS)
+        return descriptors
+    return []
+
+
+def _fork(ours: int, kind: str) -> int:
+    """Fork, into a namespace of its own in the namespace kinds. OSError: the kernel has no room."""
+    if kind == GROUP:
+        return os.fork()
+    kernel.unshare(kernel.NEW_PIDS)
+    child = None
+    try:
+        child = os.fork()
+    finally:
+        if child != 0:
+            kernel.enter(ours)  # for a process may take another one only from its own
+    return child
+
+
+def _first(descriptors: list[int], kind: str, own: tuple[int, ...]) -> None:
+    """Be the first process of a run, without the descriptors that are our ``own``; never return."""
+    status = 1
+    try:
+        for descriptor in own:
+            os.close(descriptor)
+        channel, stdout, stderr = descriptors
+        os.dup2(stdout, 1)
+        os.dup2(stderr, 2)
+        os.close(stdout)
+        os.close(stderr)
+        os.setsid()
+        if kind == NAMESPACE:
+            kernel.mount_proc()
+        init.guard(channel)
+        status = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())  # into LOG, where the run's own words are
+    finally:
+        os._exit(status)
+
+
+def _reap(*_: object) -> None:
+    """Collect everyone who ended, here and not by ignoring them: so their CPU time is counted."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+
+
+def main() -> None:
+    """Serve the worker at the other end of the socket that the arguments name."""
+    control, kind = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
+    control.set_inheritable(False)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, _reap)
+    gc.disable()
+    gc.freeze()
+    serve(control, kind)
