@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from datetime import datetime
 
 from django.conf import settings
@@ -76,11 +77,11 @@ def _enabled(name: str, app_name: str, address: str, since: datetime) -> QuerySe
     return App.objects.filter(name=name, is_enabled=True).annotate(failures=Coalesce(failures, 0))
 
 
-def _keys_of(app: App | None) -> tuple[str, str]:
-    """Return two keys whatever there is: one that fits nothing stands in for a missing one."""
+def _keys_of(app: App | None) -> Iterator[str]:
+    """Yield two keys whatever there is: one that fits nothing stands in for a missing one."""
     sealed = (app.sealed_key, app.sealed_old_key) if app else ("", "")
-    decoy = keys.seal(keys.new_key())
-    return _unsealed(sealed[0] or decoy, app), _unsealed(sealed[1] or decoy, app)
+    for each in sealed:
+        yield _unsealed(each or keys.sealed_decoy(), app)
 
 
 def _unsealed(sealed: str, app: App | None) -> str:
@@ -107,8 +108,6 @@ def _stale(now: datetime) -> str:
 
 def _spend(given: Token, *, app: App, now: datetime) -> None:
     """Let a nonce through once; whoever inserts its row is the one (W-11)."""
-    _, is_new = RequestRecord.objects.get_or_create(
-        app=app, endpoint=_NONCE, request_key=given.nonce, defaults={"created_at": now}
-    )
-    if not is_new:
+    spent = RequestRecord(app=app, endpoint=_NONCE, request_key=given.nonce, created_at=now)
+    if not prepared.insert_if_new(spent):
         raise Unauthenticated("the nonce of this appToken was used before; sign each call anew")

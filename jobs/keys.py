@@ -34,12 +34,26 @@ def unseal(sealed: str) -> str:
         raise Unreadable from error
 
 
+def sealed_decoy() -> str:
+    """Return a key that nobody has, sealed: to open it costs what opening a real one does."""
+    return _decoy_of(*_words())
+
+
 def _sealer() -> MultiFernet:
     """Return what seals with SECRET_KEY, and still opens what a fallback has sealed."""
-    return _sealer_of(str(settings.SECRET_KEY), *map(str, settings.SECRET_KEY_FALLBACKS))
+    return _sealer_of(*_words())
+
+
+def _words() -> tuple[str, ...]:
+    return (str(settings.SECRET_KEY), *map(str, settings.SECRET_KEY_FALLBACKS))
 
 
 @lru_cache(maxsize=8)
 def _sealer_of(*words: str) -> MultiFernet:
     digests = (hashlib.sha256(_PURPOSE + word.encode()).digest() for word in words)
     return MultiFernet([Fernet(base64.urlsafe_b64encode(digest)) for digest in digests])
+
+
+@lru_cache(maxsize=8)
+def _decoy_of(*words: str) -> str:
+    return _sealer_of(*words).encrypt(new_key().encode()).decode()

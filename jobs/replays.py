@@ -46,21 +46,24 @@ def answer_once(request: Request, act: Callable[[], Reply[Any]], *, now: datetim
 
     If it raises, nothing is kept: a refused request may be mended and sent again.
     """
-    same = {"app": request.app, "endpoint": request.endpoint, "request_key": request.key}
-    RequestRecord.objects.bulk_create(
-        [RequestRecord(**same, digest=request.digest, created_at=now)], ignore_conflicts=True
+    own = RequestRecord(
+        app=request.app,
+        endpoint=request.endpoint,
+        request_key=request.key,
+        digest=request.digest,
+        created_at=now,
     )
-    # An answer that can be seen was committed; a row without one is ours.
-    (record,) = _record(request.app.pk, request.endpoint, request.key)
-    if record.answer is None:
+    if prepared.insert_if_new(own):
         reply = act()
         # The column holds JSON, in which a text is quoted once more.
         answer = json.dumps(_packed(reply, request))
-        prepared.write(RequestRecord, {"pk": record.pk}, {"answer": answer})
+        prepared.write(RequestRecord, {"pk": own.pk}, {"answer": answer})
         return reply
-    if record.digest != request.digest:
+    # It can be seen, so it was committed, and with its answer.
+    (first,) = _record(request.app.pk, request.endpoint, request.key)
+    if first.digest != request.digest:
         raise Refused("requestId was used before with other parameters; choose a new one")
-    return _unpacked(record.answer, request)
+    return _unpacked(first.answer, request)
 
 
 @prepared.select
@@ -74,7 +77,7 @@ def _packed(reply: Reply[Any], request: Request) -> str:
     return keys.seal(text) if request.is_sealed else text
 
 
-def _unpacked(packed: str, request: Request) -> Reply[Any]:
+def _unpacked(packed: Any, request: Request) -> Reply[Any]:
     try:
         text = keys.unseal(packed) if request.is_sealed else packed
     except keys.Unreadable as error:

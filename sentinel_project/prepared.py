@@ -79,6 +79,18 @@ def select(build: Callable[P, models.QuerySet[Any, R]]) -> Callable[P, list[R]]:
     It is called with ints, texts, bools, instants, or sequences of these; an empty sequence answers
     no rows.
     """
+    return _asking(build, "")
+
+
+def select_held(build: Callable[P, models.QuerySet[Any, R]]) -> Callable[P, list[R]]:
+    """As ``select``, and no row it answers is deleted before the transaction ends.
+
+    SQLite, which has one writer at a time, holds nothing.
+    """
+    return _asking(build, " FOR KEY SHARE")
+
+
+def _asking(build: Callable[P, models.QuerySet[Any, R]], lock: str) -> Callable[P, list[R]]:
     signature = inspect.signature(build)
     templates: dict[Any, _Template] = {}
 
@@ -88,7 +100,7 @@ def select(build: Callable[P, models.QuerySet[Any, R]]) -> Callable[P, list[R]]:
         if _is_empty(arguments):
             return []
         template = _template(
-            templates, arguments, lambda params: _Template(cast(Any, build)(**params))
+            templates, arguments, lambda params: _Template(cast(Any, build)(**params), lock=lock)
         )
         return template.rows(arguments)
 
@@ -126,9 +138,21 @@ _written: dict[Any, dict[Any, _Template]] = {}
 
 def insert(*rows: models.Model) -> None:
     """Insert new rows of one model in one statement, and give them their ids."""
+    _insert(rows)
+
+
+def insert_if_new(row: models.Model) -> bool:
+    """Insert a row and give it its id; False: a unique constraint has one like it already.
+
+    It waits for whoever is about to insert that one. The transaction is as good as before.
+    """
+    return bool(_insert([row], " ON CONFLICT DO NOTHING"))
+
+
+def _insert(rows: Sequence[models.Model], conflict: str = "") -> int:
     model = type(rows[0])
     connection: Any = connections[model._default_manager.db]
-    fields, statement = _insertion(model, connection.vendor, len(rows))
+    fields, statement = _insertion(model, connection.vendor, len(rows), conflict)
     bound = [
         field.get_db_prep_save(field.pre_save(row, add=True), connection)
         for row in rows
@@ -137,15 +161,19 @@ def insert(*rows: models.Model) -> None:
     sql = statement.text_on(connection)
     with connection.cursor() as cursor:
         cursor.execute(sql, bound)
-        # Both engines return the rows in the order in which they were given.
-        for row, (row_id,) in zip(rows, cursor.fetchall(), strict=True):
-            row.pk = row_id
-            row._state.adding = False
-            row._state.db = connection.alias
+        found = cursor.fetchall()
+    # Both engines return the rows in the order in which they were given.
+    for row, (row_id,) in zip(rows, found, strict=not conflict):
+        row.pk = row_id
+        row._state.adding = False
+        row._state.db = connection.alias
+    return len(found)
 
 
 @cache
-def _insertion(model: type[models.Model], vendor: str, count: int) -> tuple[list[Any], Statement]:
+def _insertion(
+    model: type[models.Model], vendor: str, count: int, conflict: str
+) -> tuple[list[Any], Statement]:
     """Return the fields of an insert of ``count`` rows, and its statement."""
     connection: Any = connections[model._default_manager.db]
     quoted = connection.ops.quote_name
@@ -155,7 +183,7 @@ def _insertion(model: type[models.Model], vendor: str, count: int) -> tuple[list
     group = f"({', '.join(['%s'] * len(fields))})"
     returning, _ = connection.ops.return_insert_columns([pk])
     into = f"INSERT INTO {quoted(model._meta.db_table)} ({columns})"
-    sql = f"{into} VALUES {', '.join([group] * count)} {returning}"
+    sql = f"{into} VALUES {', '.join([group] * count)}{conflict} {returning}"
     return fields, Statement(sql, [OPEN] * len(fields) * count)
 
 
@@ -178,10 +206,15 @@ def _is_fixed_value(param: object) -> bool:
 class _Template:
     """A compiled query, its parameters still open."""
 
-    def __init__(self, queryset: models.QuerySet[Any, Any], query: Any = None) -> None:
+    def __init__(
+        self, queryset: models.QuerySet[Any, Any], query: Any = None, lock: str = ""
+    ) -> None:
         self.alias = queryset.db
         compiler = (query or queryset.query).get_compiler(using=self.alias)
-        self._statement, params = _statement(*compiler.as_sql())
+        sql, params = compiler.as_sql()
+        if compiler.connection.features.has_select_for_update:
+            sql += lock
+        self._statement, params = _statement(sql, params)
         self._binders = [_binder(param) for param in params]
         self._reader = None if query else Reader(queryset, compiler)
 

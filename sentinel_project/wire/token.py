@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
@@ -69,17 +69,17 @@ def parse(text: str) -> Token | None:
 def verify(
     token: Token | None,
     *,
-    keys: Sequence[str],
+    keys: Iterable[str],
     subject: Subject,
     now: datetime,
     window: timedelta,
 ) -> Verdict:
-    """Tell what ``token`` is worth. All ``keys`` are tried, whichever one fits."""
+    """Tell what ``token`` is worth. All ``keys`` are tried until one fits."""
     tried = token or _DECOY
-    matches = [
+    fits = any(
         hmac.compare_digest(_signature(tried, key, subject), tried.signature) for key in keys
-    ]
-    if token is None or not any(matches) or (token.is_strong and subject.parameters is None):
+    )
+    if token is None or not fits or (token.is_strong and subject.parameters is None):
         return Verdict.BAD
     return Verdict.GOOD if abs(now - token.signed_at) <= window else Verdict.STALE
 

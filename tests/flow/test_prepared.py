@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.db.models import F, Q, QuerySet
 from django.forms import model_to_dict
 from django.test.utils import CaptureQueriesContext
@@ -51,6 +51,29 @@ def test_rows_that_are_inserted_together_get_their_own_ids(engine: str, count: i
     found = WorkerGroup.objects.in_bulk([group.pk for group in groups])
     assert [found[group.pk].name for group in groups] == [group.name for group in groups]
     assert {group._state.adding for group in groups} == {False}
+
+
+def test_a_row_that_a_constraint_has_already_is_not_inserted(engine: str) -> None:
+    (group,) = make_groups(1)
+
+    with transaction.atomic():
+        again, other = WorkerGroup(name=group.name), WorkerGroup(name=a_name())
+        assert [prepared.insert_if_new(row) for row in (again, other)] == [False, True]
+
+    assert again.pk is None
+    assert groups_of([group.name, other.name]) == [group.name, other.name]
+
+
+@prepared.select_held
+def group_of(group_id: int) -> QuerySet[WorkerGroup, str]:
+    return WorkerGroup.objects.filter(pk=group_id).values_list("name", flat=True)
+
+
+def test_a_held_row_is_answered_as_any_other(engine: str) -> None:
+    (group,) = make_groups(1)
+
+    with transaction.atomic():
+        assert group_of(group.pk) == [group.name]
 
 
 def test_a_fixed_value_with_quotes_and_percents_is_only_a_value(engine: str) -> None:
