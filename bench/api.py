@@ -1,6 +1,7 @@
 """Requests per second of the API under gunicorn, beside the least that an endpoint can do.
 
-``ratio`` compares with that floor in the same round, so that a busy machine does not decide.
+``ratio`` compares with that floor in the same round, so that a busy machine does not decide;
+``cpu_ratio`` does so with the ``cpu_ms`` that web process and database spend on an answer.
 """
 
 from __future__ import annotations
@@ -37,10 +38,14 @@ _stamps = itertools.count(int(clock.now().timestamp() * 1000) - 60_000)
 
 @dataclass(slots=True)
 class Series:
-    """What was measured of one endpoint: answers per second of each round, and each answer's ms."""
+    """What was measured of one endpoint: answers per second of each round, and each answer's ms.
+
+    ``cpu``: the ms that an answer costs web process and database, in each round.
+    """
 
     rates: list[float] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class Client:
 
 
 @contextmanager
-def web(port: int) -> Iterator[None]:
+def web(port: int) -> Iterator[stack.Stack]:
     """The web process of ``up``, with the floor beside our endpoints."""
     os.environ["PYTHONPATH"] = str(Path(__file__).parent)
     running = stack.Stack(beats=0, slots=0)
@@ -69,7 +74,7 @@ def web(port: int) -> Iterator[None]:
     running.keep("web", ["floor:application" if "wsgi" in word else word for word in argv])
     try:
         running.wait(lambda: stack.listens(running.url), "web")
-        yield
+        yield running
     finally:
         running.stop()
 
@@ -142,10 +147,17 @@ def measure(port: int, path: str, bodies: Sequence[bytes], series: Series) -> No
 
 
 def report(name: str, series: Series, floor: Series) -> None:
-    ratios = [mine / least for mine, least in zip(series.rates, floor.rates, strict=True)]
-    ratio = round(statistics.median(ratios), 3)
-    stack.figure(f"api.{name}", series.rates, "1/s", ratio=ratio)
+    more = {
+        "ratio": _median_ratio(series.rates, floor.rates),
+        "cpu_ms": round(statistics.median(series.cpu), 2),
+        "cpu_ratio": _median_ratio(floor.cpu, series.cpu),
+    }
+    stack.figure(f"api.{name}", series.rates, "1/s", **more)
     stack.figure(f"api.{name}.time", series.times, "ms")
+
+
+def _median_ratio(mine: Sequence[float], others: Sequence[float]) -> float:
+    return round(statistics.median(a / b for a, b in zip(mine, others, strict=True)), 3)
 
 
 def main() -> None:
@@ -169,11 +181,15 @@ def main() -> None:
         }
         found = {name: Series() for name in asked}
         port = stack.free_port()
-        with web(port):
+        with web(port) as running:
             for number in range(ROUNDS + 1):
                 for name, (path, body) in asked.items():
                     series = found[name] if number else Series()  # the first one only warms up
-                    measure(port, path, [body() for _ in range(stack.scaled(400))], series)
+                    bodies = [body() for _ in range(stack.scaled(400))]
+                    spent = running.cpu_seconds()
+                    measure(port, path, bodies, series)
+                    spent = running.cpu_seconds() - spent
+                    series.cpu.append(spent / len(bodies) * 1000)
         for name, series in found.items():
             report(name, series, found["floor"])
 
