@@ -116,6 +116,11 @@ def facts_of(jobs: Iterable[Job]) -> dict[int, Facts]:
     return found
 
 
+def learn(job: Job, rows: Iterable[ScheduleExpression], entries: Iterable[DependencyEntry]) -> None:
+    """Keep the parsed parts of a job that was just stored with these rows: nobody reads them."""
+    _keep([Facts(job, _parsed(job, rows, entries))])
+
+
 def likely_behind(job_id: int) -> list[int]:
     """Return the jobs that a job's names hung on when this process last parsed them.
 
@@ -142,20 +147,22 @@ def _parse(jobs: list[Job]) -> dict[int, Facts]:
     expressions: dict[int, list[ScheduleExpression]] = {job.pk: [] for job in jobs}
     for row in _expressions(list(expressions)):
         expressions[row.job_id].append(row)
-    upstreams: dict[int, list[Upstream]] = {job.pk: [] for job in jobs}
-    for entry in _entries(list(upstreams)):
-        upstreams[entry.job_id].append(_upstream(entry))
-    found = {
-        job.pk: Facts(job, _parsed(job, expressions[job.pk], upstreams[job.pk])) for job in jobs
-    }
+    entries: dict[int, list[DependencyEntry]] = {job.pk: [] for job in jobs}
+    for entry in _entries(list(entries)):
+        entries[entry.job_id].append(entry)
+    found = {job.pk: Facts(job, _parsed(job, expressions[job.pk], entries[job.pk])) for job in jobs}
+    _keep(found.values())
+    return found
+
+
+def _keep(found: Iterable[Facts]) -> None:
     with _keeping:
         if len(_kept) > _MAX_KEPT:
             _kept.clear()
             _latest.clear()
-        for facts in found.values():
+        for facts in found:
             _kept[facts.job.pk, facts.job.revision] = facts.parsed
             _latest[facts.job.pk] = facts.parsed
-    return found
 
 
 @prepared.select
@@ -168,7 +175,9 @@ def _entries(job_ids: Sequence[int]) -> QuerySet[DependencyEntry]:
     return DependencyEntry.objects.filter(job_id__in=job_ids).order_by("id")
 
 
-def _parsed(job: Job, rows: list[ScheduleExpression], upstreams: list[Upstream]) -> Parsed:
+def _parsed(
+    job: Job, rows: Iterable[ScheduleExpression], entries: Iterable[DependencyEntry]
+) -> Parsed:
     series: list[Series] = []
     delays: list[tuple[int, Delay]] = []
     for row in rows:
@@ -178,7 +187,7 @@ def _parsed(job: Job, rows: list[ScheduleExpression], upstreams: list[Upstream])
             delays.append((row.pk, schedule))
         else:
             series.append(Series(row.pk, kind, row.text, row.anchor_at, row.floor_at, schedule))
-    return Parsed(tuple(series), tuple(delays), tuple(upstreams))
+    return Parsed(tuple(series), tuple(delays), tuple(_upstream(entry) for entry in entries))
 
 
 def _upstream(entry: DependencyEntry) -> Upstream:

@@ -31,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_LONGEST_SLEEP = timedelta(seconds=1)
 #: Keeps a pass that cannot do what is due from spinning.
 _SHORTEST_SLEEP = timedelta(milliseconds=10)
 _RESCUE_EVERY = timedelta(seconds=3)
@@ -103,7 +102,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
             self._try("reasons", lambda: planner.note_reasons(now=clock.now()))
         if self._pacer.is_time("beat", schedulers.BEAT_EVERY):
             self._try("beat", self._beat)
-        if self._has_lease and self._pacer.is_time("periodic", _LONGEST_SLEEP):
+        if self._has_lease and self._pacer.is_time("periodic", wakeup.LONGEST_SLEEP):
             self._try("periodic", self._send_periodic_tasks)
         self._sleep(next_at)
         return 0.0
@@ -204,8 +203,8 @@ def database_clock_agrees(now: datetime) -> bool:
 def sleep_until(next_at: datetime | None, now: datetime) -> timedelta:
     """Return how long beat may sleep when the next thing it knows of is at ``next_at``."""
     if next_at is None:
-        return _LONGEST_SLEEP
-    return max(_SHORTEST_SLEEP, min(next_at - now, _LONGEST_SLEEP))
+        return wakeup.LONGEST_SLEEP
+    return max(_SHORTEST_SLEEP, min(next_at - now, wakeup.LONGEST_SLEEP))
 
 
 class Pacer:

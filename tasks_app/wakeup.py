@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import select
 import threading
+from datetime import datetime, timedelta
 
 from django.db import DatabaseError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -16,6 +17,8 @@ from sentinel_project import clock
 
 logger = logging.getLogger(__name__)
 
+#: Beat looks at least so often, whether it is woken or not.
+LONGEST_SLEEP = timedelta(seconds=1)
 CHANNEL = "sentinel"
 #: How often SQLite's commit counter is looked at, in seconds.
 _POLL = 0.015
@@ -29,6 +32,12 @@ def signal() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"NOTIFY {CHANNEL}")
+
+
+def signal_of(due_at: datetime | None, *, now: datetime) -> None:
+    """Wake beat as ``signal`` does if something is due before it will have looked by itself."""
+    if due_at is not None and due_at <= now + LONGEST_SLEEP:
+        signal()
 
 
 class Listener:

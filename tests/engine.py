@@ -21,7 +21,7 @@ import psycopg2
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, transaction
 
 from jobs.models import App, Job, WorkerGroup
 from jobs.rules.enums import CommonStrategy, ExpressionKind
@@ -207,7 +207,8 @@ def after(
 def submit(app: App, name: str, *, now: datetime, **words: Any) -> Job:
     """Submit a job that does nothing, through the service that the API calls."""
     spec = JobSpec(name=name, job_type="dummy", content="{}", **words)
-    return submit_job(spec, app=app, user=ANN, now=now)
+    with transaction.atomic():
+        return submit_job(spec, app=app, user=ANN, now=now)
 
 
 def tick(now: datetime) -> None:

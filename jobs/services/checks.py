@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import QuerySet
+from django.db.models import BooleanField, Exists, ExpressionWrapper, QuerySet
 
 from jobs import rendering, selectors
 from jobs.coming import Coming
@@ -24,7 +25,7 @@ from jobs.rules.schedule import parse_live
 from jobs.rules.spec import DependencyEdit, JobSpec, ScheduleEdit
 from jobs.rules.windows import Window
 from sentinel_project import prepared
-from sentinel_project.errors import InvalidParameters
+from sentinel_project.errors import InvalidParameters, Refused
 
 #: Due times that decide whether a dependency can ever be satisfied (D-38).
 JUDGED = 10
@@ -32,44 +33,51 @@ _CODES = {JobStatus.ACTIVE, JobStatus.DISABLED, JobStatus.PAUSED}
 
 
 def problems_of(spec: JobSpec, *, app: App, zone: ZoneInfo, now: datetime) -> Iterator[str]:
-    """Yield what is wrong with a submission by itself, one sentence a problem."""
+    """Yield what is wrong with a submission by itself, one sentence a problem.
+
+    Refused if the app is deleted by now; else it stays undeleted until the transaction ends. The
+    foreign key would see to that only at the commit: after whoever deletes the app has counted its
+    jobs.
+    """
+    (standing,) = _standing(app.pk, spec.name, spec.worker_group_id)
+    closed_at, has_namesake, has_group, is_barred = standing
+    if closed_at is not None:
+        raise Refused(f"app {app.name} was deleted")
     if spec.status not in _CODES:
         yield f"status: {spec.status.value} cannot be submitted; 1 ACTIVE, 2 DISABLED or 5 PAUSED"
-    if _namesakes(app.pk, spec.name):
-        yield f"jobName: the app has a job named {spec.name!r} already; choose another name"
+    if has_namesake:
+        yield namesake_problem(spec.name)
     if spec.priority > app.max_priority:
         yield f"priority: {spec.priority} is above the app's ceiling of {app.max_priority}"
     if spec.active_from and spec.active_until and spec.active_from > spec.active_until:
         yield "activeStartDate: it lies after activeEndDate"
-    yield from _group_problems(spec.worker_group_id, app)
+    if not has_group:
+        yield f"workerGroupId: there is no worker group {spec.worker_group_id}"
+    elif is_barred:
+        allowed = sorted(app.allowed_groups.values_list("pk", flat=True))
+        yield f"workerGroupId: the app may use {allowed}, not {spec.worker_group_id}"
     yield from rendering.problems_of(rendering.work_of(spec, app), at=now.astimezone(zone))
     yield from dependency_problems(spec.dependencies, app=app)
     yield from schedule_problems(spec.schedule, zone=zone, now=now)
 
 
-def _group_problems(group_id: int, app: App) -> Iterator[str]:
-    if not _group(group_id):
-        yield f"workerGroupId: there is no worker group {group_id}"
-        return
-    allowed = set(_allowed_groups(app.pk))
-    if allowed and group_id not in allowed:
-        yield f"workerGroupId: the app may use {sorted(allowed)}, not {group_id}"
+def namesake_problem(name: str) -> str:
+    return f"jobName: the app has a job named {name!r} already; choose another name"
 
 
-@prepared.select
-def _group(group_id: int) -> QuerySet[WorkerGroup, int]:
-    return WorkerGroup.objects.filter(pk=group_id).values_list("pk", flat=True)
-
-
-@prepared.select
-def _allowed_groups(app_id: int) -> QuerySet[WorkerGroup, int]:
-    return WorkerGroup.objects.filter(app=app_id).values_list("pk", flat=True)
-
-
-@prepared.select
-def _namesakes(app_id: int, name: str) -> QuerySet[Job, int]:
-    rows = Job.objects.filter(app_id=app_id, name=name).exclude(status=JobStatus.TRASHED)
-    return rows.values_list("pk", flat=True)
+@prepared.select_held
+def _standing(app_id: int, name: str, group_id: int) -> QuerySet[App, Any]:
+    """Return when the app was closed, and how it stands to a job's name and worker group."""
+    namesakes = Job.objects.filter(app_id=app_id, name=name).exclude(status=JobStatus.TRASHED)
+    groups = WorkerGroup.objects.filter(pk=group_id)
+    allowed = WorkerGroup.objects.filter(app=app_id)
+    is_barred = Exists(allowed) & ~Exists(allowed.filter(pk=group_id))
+    return App.objects.filter(pk=app_id).values_list(
+        "closed_at",
+        Exists(namesakes),
+        Exists(groups),
+        ExpressionWrapper(is_barred, output_field=BooleanField()),
+    )
 
 
 def dependency_problems(edits: Iterable[DependencyEdit], *, app: App) -> Iterator[str]:
@@ -117,8 +125,12 @@ def _refusals(field: str, attempt: object) -> Iterator[str]:
 
 
 def check_graph(job: Job, *, now: datetime) -> None:
-    """Refuse cycles, a schedule-less job that nothing names, and dead dependencies."""
+    """Refuse cycles, a schedule-less job that nothing names, and dead dependencies.
+
+    ``job`` is as its row is by now.
+    """
     expectations = Expectations(is_reading=True)
+    expectations.take([job])
     facts = expectations.facts(job.pk)
     refuse(_cycle_problems(job) if facts.upstreams else ())
     if facts.is_named:

@@ -51,11 +51,13 @@ def lock_graph() -> None:
 
 def renew(job: Job) -> None:
     """Give the job a new revision: what was parsed of it is read anew."""
-    Job.objects.filter(pk=job.pk).update(revision=new_revision())
+    job.revision = new_revision()
+    job.save(update_fields=["revision"])
 
 
 def touch(job: Job, *, now: datetime) -> None:
     """Stamp the edit and have the job and its dependents looked at again (D-37)."""
-    Job.objects.filter(pk=job.pk).update(updated_at=now, revision=new_revision())
+    job.updated_at, job.revision = now, new_revision()
+    job.save(update_fields=["updated_at", "revision"])
     transitions.leave_event(job, now=now)
     wakeup.signal()

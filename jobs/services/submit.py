@@ -6,9 +6,9 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import connection
 
-from jobs import audit
+from jobs import audit, facts
 from jobs.coming import Coming
 from jobs.expected import Expectations
 from jobs.models import App, DependencyEntry, Job
@@ -17,16 +17,11 @@ from jobs.rules.spec import JobSpec
 from jobs.services import checks
 from jobs.slots import new_expression
 from sentinel_project import prepared
-from sentinel_project.errors import InvalidParameters, Refused
+from sentinel_project.errors import InvalidParameters
 from tasks_app import transitions, wakeup
 from tasks_app.rules.states import TaskKind, TaskStatus
 from tasks_app.transitions import Opening
 
-#: SQLite has one writer at a time, and no locks of rows.
-_CLOSED_AT = {
-    "postgresql": "SELECT closed_at FROM jobs_app WHERE id = %s FOR KEY SHARE",
-    "sqlite": "SELECT closed_at FROM jobs_app WHERE id = %s",
-}
 #: What a job takes over from its submission unchanged.
 _AS_THEY_ARE = (
     "name",
@@ -54,39 +49,38 @@ _AS_THEY_ARE = (
 def submit_job(spec: JobSpec, *, app: App, user: str, now: datetime) -> Job:
     """Store a job of ``app`` and return it; a one-off without a schedule gets its task at once.
 
-    Every problem is reported together, as InvalidParameters; then nothing is stored.
+    Every problem is reported together, as InvalidParameters. It is part of the caller's
+    transaction, which a refusal must undo: the graph is judged on what is stored.
     """
+    assert connection.in_atomic_block
     owner = _owner(spec, app)
     zone = ZoneInfo(spec.time_zone or settings.SENTINEL_TIME_ZONE)
     checks.refuse([*_mode_problems(spec), *checks.problems_of(spec, app=owner, zone=zone, now=now)])
-    try:
-        with transaction.atomic():
-            _keep_open(owner)
-            job = _store(spec, owner, zone, user, now)
-            checks.check_graph(job, now=now)
-            if job.is_one_off and not spec.schedule:
-                _open_one_off(job, user, now)
-            after = {"jobName": job.name, "jobType": job.job_type}
-            audit.record("job.submit", job, app=app, user=user, after=after, now=now)
-            wakeup.signal()
-    except IntegrityError as error:
-        # The name is the only thing a concurrent submission can have taken meanwhile.
-        if Job.objects.filter(app=owner, name=spec.name).exists():
-            problem = f"jobName: the app has a job named {spec.name!r} already"
-            raise InvalidParameters(problem) from error
-        raise
+    job = _store(spec, owner, zone, user, now)
+    checks.check_graph(job, now=now)
+    if job.is_one_off and not spec.schedule:
+        _open_one_off(job, user, now)
+    after = {"jobName": job.name, "jobType": job.job_type}
+    audit.record("job.submit", job, app=app, user=user, after=after, now=now)
     return job
 
 
 def next_times(job: Job, *, now: datetime, count: int = 3) -> list[datetime]:
-    """Return the next due times of a job, of a schedule-less one those that will be named."""
+    """Return the next due times of a job, of a schedule-less one those that will be named.
+
+    ``job`` is as its row is by now.
+    """
     expectations = Expectations(is_reading=True)
+    expectations.take([job])
     times = Coming(expectations, now).first(job.pk, count)
-    cursors = job.expressions.filter(kind=ExpressionKind.DELAY, next_due_at__isnull=False)
-    has_delays = bool(expectations.facts(job.pk).delays)
-    found = cursors.values_list("next_due_at", flat=True) if has_delays else ()
-    delays = [at for at in found if at is not None]
+    delays = _ends_of_delays(job) if expectations.facts(job.pk).delays else ()
     return sorted({*times, *delays})[:count]
+
+
+def _ends_of_delays(job: Job) -> list[datetime]:
+    """Return where the delays stand that do not wait for a run to end."""
+    rows = job.expressions.filter(kind=ExpressionKind.DELAY)
+    return [at for at in rows.values_list("next_due_at", flat=True) if at is not None]
 
 
 def _owner(spec: JobSpec, app: App) -> App:
@@ -100,19 +94,6 @@ def _owner(spec: JobSpec, app: App) -> App:
             f"appName: jobs of {spec.app_name!r} cannot be submitted by {app.name!r}"
         )
     return owner
-
-
-def _keep_open(owner: App) -> None:
-    """Have the app stay undeleted until the job can be seen; refused if it is deleted by now.
-
-    The foreign key would take the same lock, but only at the commit: after whoever deletes the app
-    has counted its jobs.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(_CLOSED_AT[connection.vendor], [owner.pk])
-        (closed_at,) = cursor.fetchone()
-    if closed_at is not None:
-        raise Refused(f"app {owner.name} was deleted")
 
 
 def _mode_problems(spec: JobSpec) -> list[str]:
@@ -139,8 +120,10 @@ def _store(spec: JobSpec, owner: App, zone: ZoneInfo, user: str, now: datetime) 
         paused_at=now if spec.status is JobStatus.PAUSED else None,
         **{name: getattr(spec, name) for name in _AS_THEY_ARE},
     )
-    prepared.insert(job)
-    DependencyEntry.objects.bulk_create(
+    if not prepared.insert_if_new(job):
+        # Somebody has taken the name since it was looked for.
+        raise InvalidParameters(checks.namesake_problem(job.name))
+    entries = [
         DependencyEntry(
             job=job,
             upstream_id=edit.upstream_id,
@@ -148,9 +131,13 @@ def _store(spec: JobSpec, owner: App, zone: ZoneInfo, user: str, now: datetime) 
             offset=edit.offset,
         )
         for edit in spec.dependencies
-    )
-    for edit in spec.schedule:
-        prepared.insert(new_expression(job, edit, now=now))
+    ]
+    DependencyEntry.objects.bulk_create(entries)
+    expressions = [new_expression(job, edit, now=now) for edit in spec.schedule]
+    for expression in expressions:
+        prepared.insert(expression)
+        wakeup.signal_of(expression.next_due_at, now=now)
+    facts.learn(job, expressions, entries)
     return job
 
 
@@ -159,6 +146,7 @@ def _open_one_off(job: Job, user: str, now: datetime) -> None:
     if job.status == JobStatus.DISABLED:
         return
     expectations = Expectations()
+    expectations.take([job])
     waits = bool(expectations.counting(expectations.facts(job.pk)))
     transitions.open_task(
         Opening(
@@ -173,3 +161,4 @@ def _open_one_off(job: Job, user: str, now: datetime) -> None:
     )
     if waits:
         transitions.leave_event(job, now=now)
+    wakeup.signal()

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 
 from jobs.models import DEFAULT_GROUP_ID, App
 from jobs.rules.enums import AppKind
@@ -85,7 +86,8 @@ class World:
 
     def submit_one(self, job: Definition) -> None:
         spec = job.spec_with(self.labels.ids)
-        stored = submit_job(spec, app=self.app, user=USER, now=self.now)
+        with transaction.atomic():
+            stored = submit_job(spec, app=self.app, user=USER, now=self.now)
         self.labels.add(job.label, stored.pk)
         self.definitions[job.label] = job
 

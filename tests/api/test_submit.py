@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from jobs.models import Job
 from jobs.rules.enums import CommonStrategy, ExpressionKind, JobStatus
@@ -32,6 +34,17 @@ def test_a_submission_answers_the_jobs_id_and_when_it_runs_next(caller: Caller) 
     assert [(at.minute, at.second) for at in times] == [(0, 0)] * 3
     assert times[2] - times[0] == timedelta(hours=2)
     assert (job.app, job.created_by) == (caller.app, "ann")
+
+
+def test_a_submission_asks_the_database_little(caller: Caller) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        submit(caller, scheduleExpressionList=HOURLY)
+
+    told = [query["sql"] for query in asked.captured_queries]
+    transactions = ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT")
+    # Who calls; the request; name, group and app; job; expression; audit; the answer.
+    assert len([sql for sql in told if not sql.startswith(transactions)]) == 7
+    assert len([sql for sql in told if sql.startswith(transactions)]) == 2
 
 
 def test_what_is_not_said_is_the_published_default(caller: Caller) -> None:

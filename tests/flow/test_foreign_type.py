@@ -40,6 +40,7 @@ PROGRAM = """
 import json, sys
 import django
 django.setup()
+from django.db import transaction
 from jobs.models import App
 from jobs.rules.spec import JobSpec
 from jobs.services import submit_job
@@ -53,7 +54,8 @@ app = make_app(name="foreign")
 def submitted(job_type, content, **extra):
     name = f"{job_type} {sorted(extra)}"
     spec = JobSpec(name=name, job_type=job_type, content=content, extra=extra)
-    return submit_job(spec, app=app, user="ann", now=clock.now())
+    with transaction.atomic():
+        return submit_job(spec, app=app, user="ann", now=clock.now())
 
 greeted = run(submitted("greet", "hello $YTD(yyyy)", name="größer"))
 bared = run(submitted("bare", "x", anything=[1]))

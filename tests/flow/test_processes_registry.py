@@ -136,6 +136,29 @@ def test_beat_sleeps_on_while_nothing_is_committed() -> None:
     listener.close()
 
 
+@pytest.mark.postgres
+@pytest.mark.usefixtures("postgres")
+@pytest.mark.parametrize(
+    ("due_in", "is_woken"),
+    [
+        pytest.param(timedelta(0), True, id="due"),
+        pytest.param(wakeup.LONGEST_SLEEP, True, id="due as the longest sleep ends"),
+        pytest.param(wakeup.LONGEST_SLEEP * 2, False, id="due when beat has looked by itself"),
+        pytest.param(None, False, id="never due"),
+    ],
+)
+def test_beat_is_woken_only_for_what_it_would_oversleep(
+    due_in: timedelta | None, is_woken: bool, now: datetime
+) -> None:
+    listener = wakeup.Listener()
+    listener.mark()
+
+    wakeup.signal_of(None if due_in is None else now + due_in, now=now)
+
+    assert listener.wait(5 if is_woken else 0.2) is is_woken
+    listener.close()
+
+
 def _submit() -> None:
     with transaction.atomic():
         wakeup.signal()

@@ -12,13 +12,25 @@ import pytest
 from jobs.app_services import close_app
 from jobs.models import App, Job
 from jobs.rules.enums import CommonStrategy
-from sentinel_project.errors import SentinelError
+from sentinel_project.errors import InvalidParameters, SentinelError
 from tasks_app import services, transitions
 from tasks_app.models import Attempt, Event, Task
 from tasks_app.rules.states import FINAL, LIVE, AttemptStatus, TaskStatus
 from tasks_app.transitions import Ending
-from tests.engine import ANN, after, begin, claim, cron, end, in_threads, status_of, task_of, tick
-from tests.flow.races import DUE, ROUNDS, START, finish, meanwhile, scheduled
+from tests.engine import (
+    ANN,
+    after,
+    begin,
+    claim,
+    cron,
+    end,
+    in_threads,
+    status_of,
+    submit,
+    task_of,
+    tick,
+)
+from tests.flow.races import DUE, ROUNDS, START, a_name, finish, meanwhile, scheduled
 
 pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("verified_postgres")]
 
@@ -161,12 +173,23 @@ def is_refused(work: Callable[[], object]) -> bool:
 @pytest.mark.parametrize("is_submitted_first", [True, False])
 def test_no_app_is_deleted_under_a_submission(app: App, is_submitted_first: bool) -> None:
     """D-80: a job whose app is gone would run for nobody."""
-    submit = partial(scheduled, app)
+    store = partial(scheduled, app)
     close = partial(close_app, app, by=None, user=ANN, now=START)
-    works = (close, submit) if is_submitted_first else (submit, close)
+    works = (close, store) if is_submitted_first else (store, close)
 
     assert meanwhile(partial(is_refused, works[0]), works[1])
 
     app.refresh_from_db()
     assert (app.closed_at is None) is is_submitted_first
     assert Job.objects.filter(app=app).exists() is is_submitted_first
+
+
+def test_of_two_submissions_of_one_name_the_later_is_told_so(app: App) -> None:
+    """Nothing was there to be seen when the later one looked for the name."""
+    name = a_name()
+    works = [partial(submit, app, name, now=START) for _ in range(2)]
+
+    with pytest.raises(InvalidParameters, match=f"jobName: the app has a job named '{name}'"):
+        meanwhile(*works)
+
+    assert Job.objects.filter(app=app, name=name).count() == 1
