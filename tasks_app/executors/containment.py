@@ -2,7 +2,8 @@
 
 All kinds have the same first process (``tasks_app.guard``). In a PID namespace the kernel itself
 ends everything with it, and with the worker. Where no namespace can be had, it adopts orphans and
-ends all below it. Which one is decided once, by trying.
+ends all below it; a control group of each run, where one can be made, keeps what it would lose if
+it were killed itself. Which one is decided once, by trying.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from pathlib import Path
 
 from tasks_app.executors.guards import ForkServer
 from tasks_app.executors.tree import Tree
+from tasks_app.guard import cgroup
 from tasks_app.guard.kinds import GROUP, NAMESPACE, NAMESPACE_ONLY
 
 WANTED = "SENTINEL_CONTAINMENT"
+CGROUP = "cgroup"
 
 _TRIAL_SECONDS = 10
 
@@ -60,27 +63,44 @@ _CANDIDATES = (
 
 
 def choose() -> Containment:
-    """Return the best containment that works here; SENTINEL_CONTAINMENT may ask for the weaker."""
-    return PROCESS_GROUP if os.environ.get(WANTED) == PROCESS_GROUP.name else _best()
+    """Return the best containment that works here; SENTINEL_CONTAINMENT may ask for a weaker."""
+    wanted = os.environ.get(WANTED)
+    if wanted == PROCESS_GROUP.name:
+        return PROCESS_GROUP
+    return (None if wanted == CGROUP else _namespace()) or _cgroup() or PROCESS_GROUP
 
 
 @cache
-def _best() -> Containment:
+def _namespace() -> Containment | None:
     setpriv, unshare = shutil.which("setpriv"), shutil.which("unshare")
     if setpriv is None or unshare is None:
-        return PROCESS_GROUP
+        return None
     for options, kind, explanation in _CANDIDATES:
         prefix = (setpriv, "--pdeathsig", "KILL", "--", unshare, *options, "--")
-        if _works(ForkServer(prefix, kind, is_trial=True)):
+        if _works(ForkServer(prefix, kind, is_trial=True), "test $PPID -eq 1"):
             return Containment("pid-namespace", explanation, ForkServer(prefix, kind))
-    return PROCESS_GROUP
+    return None
 
 
-def _works(server: ForkServer) -> bool:
-    """Tell whether the first process of a run really is number 1 of a namespace."""
+@cache
+def _cgroup() -> Containment | None:
+    folder = cgroup.own_folder()
+    if folder is None:
+        return None
+    trial = ForkServer((), GROUP, cgroups=folder, is_trial=True)
+    # Of the same group as its own, which the kernel can end as a whole (Linux 5.14).
+    proof = f'test -w "{folder}$(sed -n "s/^0:://p" /proc/$$/cgroup | sed "s,.*/,/,")/cgroup.kill"'
+    if not _works(trial, proof):
+        return None
+    explanation = "orphans are adopted, and the kernel ends a run's control group together"
+    return Containment(CGROUP, explanation, ForkServer((), GROUP, cgroups=folder))
+
+
+def _works(server: ForkServer, proof: str) -> bool:
+    """Tell whether a run finds by the shell's ``proof`` that it is kept as it should be."""
     shell = shutil.which("sh") or "/bin/sh"
     try:
-        trial = Tree([shell, "-c", "test $PPID -eq 1"], env={}, cwd=Path("/"), server=server)
+        trial = Tree([shell, "-c", proof], env={}, cwd=Path("/"), server=server)
         with closing(trial), trial.stdout, trial.stderr:
             return trial.wait_until_gone(_TRIAL_SECONDS) and trial.exit_code == 0
     except OSError:

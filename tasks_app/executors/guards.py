@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
+from tasks_app.guard import cgroup
 from tasks_app.guard.kinds import GROUP
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -31,12 +32,21 @@ _FORK = b"F"
 class ForkServer:
     """Forks first processes; ``prefix`` is what stands before its own command line.
 
-    What it has to say of itself goes where our own errors go, unless ``is_trial``.
+    Each run has a control group of its own in the folder ``cgroups``, if there is one. What the
+    server has to say of itself goes where our own errors go, unless ``is_trial``.
     """
 
-    def __init__(self, prefix: Sequence[str], kind: str, *, is_trial: bool = False) -> None:
+    def __init__(
+        self,
+        prefix: Sequence[str],
+        kind: str,
+        *,
+        cgroups: Path | None = None,
+        is_trial: bool = False,
+    ) -> None:
         #: The kernel ends all of a run with its first process.
         self.is_namespace = kind != GROUP
+        self._cgroups = cgroups
         self._prefix = prefix
         self._kind = kind
         self._errors = subprocess.DEVNULL if is_trial else None
@@ -46,6 +56,10 @@ class ForkServer:
         self._asked = 0
         #: The process that was started last; in a namespace the server is its child.
         self.pid: int | None = None
+
+    def group_of(self, cookie: str) -> str | None:
+        """Return the folder of the control group of the run that has ``cookie``, if it has one."""
+        return str(self._cgroups / cgroup.name_of(cookie)) if self._cgroups is not None else None
 
     def fork(self, descriptors: Sequence[int]) -> int:
         """Have a first process forked that has channel, stdout and stderr; OSError if none can.

@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import struct
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -18,6 +19,7 @@ import psutil
 from sentinel_project.clock import monotonic
 from tasks_app.executors.cookie import COOKIE, marked
 from tasks_app.executors.guards import ForkServer
+from tasks_app.guard.cgroup import Cgroup
 from tasks_app.guard.kinds import LENGTH
 
 # How long the first process has to report success, and how long we then look for ourselves.
@@ -58,14 +60,18 @@ class Tree:
         self._is_heard = False
         self._is_silent = False
         self._is_given_up = False
+        self._pause = threading.Event()
         self._unread = b""
         self._cookie = secrets.token_hex(16)
         self._is_namespace = server.is_namespace
         self._first: psutil.Process | None = None
+        folder = server.group_of(self._cookie)
+        self._group = Cgroup(folder)
         request = {
             "argv": argv,
             "env": {**env, COOKIE: self._cookie},
             "cwd": str(cwd),
+            "cgroup": folder,
             "words": words or {},
         }
         text = json.dumps(request).encode()
@@ -206,7 +212,8 @@ class Tree:
     def _hunt(self) -> bool:
         """End what can be found from outside, since the first process cannot tell any more.
 
-        Found are all descendants, those seen before, and whoever carries the cookie.
+        Found are all descendants, those seen before, whoever carries the cookie, and the control
+        group.
         """
         if self._first is None:
             # Not a word so far. One that were forked from now on would find nothing to start.
@@ -221,13 +228,15 @@ class Tree:
             # it lives, orphans are still its descendants.
             if self._first and _is_alive(self._first) and (self._is_namespace or not seen):
                 targets = {*seen, self._first}
-            if not targets:
+            if not (targets or self._group.is_populated()):
+                self._group.remove()
                 self.is_gone = True
                 return True
+            self._group.kill()
             for process in targets:
                 with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                     process.kill()
-            self.wait(_PAUSE_SECONDS)
+            self._pause.wait(_PAUSE_SECONDS)
         self._is_given_up = True
         return False
 

@@ -19,6 +19,7 @@ import psutil
 
 from tasks_app.executors.base import Execution
 from tasks_app.executors.cookie import members
+from tasks_app.guard import cgroup
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +76,10 @@ def sweep_orphans(root: Path) -> int:
     """Kill what runs of workers that died left running; return how many processes that was.
 
     Needed only where neither the kernel nor the first process of the tree could do it (X-21). A
-    run whose directory below ``root`` is locked has a worker; any other has none.
+    run whose directory below ``root`` is locked has a worker; any other has none. What emptied its
+    environment is found where runs had control groups.
     """
+    sweep_cgroups()
     orphans = [
         process
         for process, environment in members()
@@ -88,6 +91,15 @@ def sweep_orphans(root: Path) -> int:
     if orphans:
         logger.warning("orphans.killed", extra={"pids": [process.pid for process in orphans]})
     return len(orphans)
+
+
+def sweep_cgroups() -> None:
+    """End and remove the control groups of runs whose worker died."""
+    folder = cgroup.own_folder()
+    for group in cgroup.abandoned(folder) if folder is not None else []:
+        group.kill()
+        with suppress(OSError):  # its processes are ending: the next sweep removes it
+            group.remove()
 
 
 def _is_left(home: Path, root: Path) -> bool:

@@ -5,7 +5,8 @@ elsewhere it makes itself the subreaper, so that whoever loses its parent, daemo
 its child. Either way "no child left" proves that the tree is empty.
 
 CHANNEL is a socket to the worker. First comes the request: its length in four bytes, and JSON of
-``argv``, ``env``, ``cwd`` and ``words``, a map of limits and ``unattended``. Then come ``A`` (the
+``argv``, ``env``, ``cwd``, ``cgroup`` (a folder or null) and ``words``, a map of limits and
+``unattended``. Then come ``A`` (the
 lease was renewed), ``T`` (SIGTERM to all) and ``K`` (SIGKILL until empty); its end means ``K`` too,
 so that nothing outlives a worker that was killed. A worker that was only stopped keeps the channel
 open, so ``unattended`` seconds without ``A`` mean ``K`` as well. Up go lines: ``here`` at once,
@@ -24,6 +25,7 @@ import time
 from typing import Any
 
 from tasks_app.guard import kernel
+from tasks_app.guard.cgroup import Cgroup
 from tasks_app.guard.kinds import LENGTH
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 10, 500  # milliseconds between two rounds of SIGKILL
@@ -41,9 +43,10 @@ _RESOURCES = {
 class Init:
     """The main process and everything that came out of it."""
 
-    def __init__(self, channel: int, words: dict[str, float]) -> None:
+    def __init__(self, channel: int, words: dict[str, float], group: Cgroup) -> None:
         self._channel = channel
         self._words = words
+        self._group = group
         self._renewed_at = time.monotonic()
         self._main: int | None = None
         self._is_killing = False
@@ -61,16 +64,19 @@ class Init:
             return
         while self._reap():
             self._wait()
+        self._group.remove()
         self._say("gone")
 
     def _start(self, argv: list[str], env: dict[str, str]) -> bool:
         os.environ["PATH"] = env.get("PATH", os.defpath)  # where the command is looked for
         every = [number for number in signal.valid_signals() if number not in _UNCATCHABLE]
         try:
-            self._main = os.posix_spawnp(
-                argv[0], argv, env, setsid=True, setsigmask=[], setsigdef=every
-            )
+            with self._group.joined():
+                self._main = os.posix_spawnp(
+                    argv[0], argv, env, setsid=True, setsigmask=[], setsigdef=every
+                )
         except OSError as error:
+            self._group.remove()
             self._say(f"failed {error.errno}")
             return False
         if "nice" in self._words:
@@ -104,6 +110,7 @@ class Init:
             self._is_killing = True
         if self._is_killing:
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            self._group.kill()
             _signal_all(signal.SIGKILL)
 
     def _patience(self) -> int | None:
@@ -233,7 +240,8 @@ def guard(channel: int) -> None:
     if os.getpid() != 1:
         kernel.adopt_orphans()
     kernel.hand_on_nothing()
-    Init(channel, words).run(request["argv"], request["env"])
+    group = Cgroup(request["cgroup"])
+    Init(channel, words, group).run(request["argv"], request["env"])
 
 
 def _request(channel: int) -> dict[str, Any] | None:

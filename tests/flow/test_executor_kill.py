@@ -20,12 +20,12 @@ from tests.flow.executions import Kept, Run, eventually, living, make_execution,
 SHORT = timedelta(seconds=0.5)
 
 
-@pytest.fixture(params=["pid-namespace", "process-group"], autouse=True)
+@pytest.fixture(params=["pid-namespace", "cgroup", "process-group"], autouse=True)
 def containment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
     monkeypatch.setenv("SENTINEL_CONTAINMENT", request.param)
     if choose().name != request.param:
-        pytest.skip("no PID namespace can be made here")
+        pytest.skip(f"no {request.param} can be made here")
     return choose().name
 
 
@@ -207,9 +207,20 @@ def test_a_run_whose_guard_was_killed_still_leaves_nothing(
 
     outcome = Run(make_execution(content, root=tmp_path)).outcome()
 
-    expected = {"pid-namespace": "EXIT_CODE", "process-group": "GUARD_LOST"}
-    assert (outcome.ending, outcome.reason) == (Ending.FAILED, expected[containment])
+    expected = "EXIT_CODE" if containment == "pid-namespace" else "GUARD_LOST"
+    assert (outcome.ending, outcome.reason) == (Ending.FAILED, expected)
     assert living(marker) == []
+
+
+def test_what_emptied_its_environment_outlives_its_guard_in_a_mere_group_alone(
+    tmp_path: Path, marker: str, containment: str
+) -> None:
+    """X-21: why a control group is better, where no namespace can be made."""
+    content = f"setsid env -i sleep {marker} & sleep 0.3; kill -9 $PPID; sleep 1"
+
+    Run(make_execution(content, root=tmp_path)).outcome()
+
+    assert bool(living(marker)) == (containment == "process-group")
 
 
 def test_a_run_whose_guard_was_stopped_can_be_killed(tmp_path: Path, marker: str) -> None:

@@ -27,12 +27,12 @@ bomb 8
 HOG = "python3 -c 'import time; x = b\"x\" * ({size} << 20); print(len(x)); time.sleep({marker})'"
 
 
-@pytest.fixture(params=["pid-namespace", "process-group"], autouse=True)
+@pytest.fixture(params=["pid-namespace", "cgroup", "process-group"], autouse=True)
 def containment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
     monkeypatch.setenv("SENTINEL_CONTAINMENT", request.param)
     if choose().name != request.param:
-        pytest.skip("no PID namespace can be made here")
+        pytest.skip(f"no {request.param} can be made here")
 
 
 def run(content: str, root: Path, **limits: int) -> tuple[Outcome, Kept]:

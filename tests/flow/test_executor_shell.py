@@ -16,12 +16,12 @@ from tasks_app.executors.process import run_command
 from tests.flow.executions import Kept, Run, eventually, make_execution, new_marker
 
 
-@pytest.fixture(params=["pid-namespace", "process-group"], autouse=True)
+@pytest.fixture(params=["pid-namespace", "cgroup", "process-group"], autouse=True)
 def containment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
     monkeypatch.setenv("SENTINEL_CONTAINMENT", request.param)
     if choose().name != request.param:
-        pytest.skip("no PID namespace can be made here")
+        pytest.skip(f"no {request.param} can be made here")
     return choose().name
 
 

@@ -11,17 +11,21 @@ import psutil
 import pytest
 
 from tasks_app.executors.base import StopReason
+from tasks_app.executors.containment import choose
 from tasks_app.executors.workspace import (
     sweep_orphans,
     sweep_workspaces,
     workspace,
     write_private,
 )
+from tasks_app.guard.cgroup import abandoned, own_folder
 from tests.flow.executions import Run, eventually, living, make_execution, new_marker
 
 DYING = """
 import os, pathlib, signal, sys
+from tasks_app.executors.containment import choose
 from tasks_app.executors.workspace import workspace
+from tasks_app.guard.cgroup import abandoned, own_folder
 from tests.flow.executions import make_execution
 with workspace(make_execution(root=pathlib.Path(sys.argv[1]))) as home:
     (home / "secret").touch()
@@ -84,3 +88,37 @@ def test_orphans_of_a_dead_worker_are_killed_and_no_run_that_has_one(
     run.stop(StopReason.FENCED)
     run.outcome()
     assert living(tended) == []
+
+
+def test_what_emptied_its_environment_is_found_by_its_control_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X-21. Of the groups whose worker lives none is touched."""
+    monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
+    monkeypatch.setenv("SENTINEL_CONTAINMENT", "cgroup")
+    if choose().name != "cgroup":
+        pytest.skip("no cgroup can be made here")
+    orphan, tended = new_marker(), new_marker()
+    run = Run(make_execution(f"sleep {tended}", root=tmp_path))
+    command = [sys.executable, "-m", "tests.flow.executions", str(tmp_path), "30"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as worker:
+        assert worker.stdin is not None
+        worker.stdin.write(f"setsid env -i sleep {orphan}")
+        worker.stdin.close()
+        assert eventually(lambda: len(living(orphan)) == len(living(tended)) == 1)
+        (server,) = psutil.Process(worker.pid).children()
+        (guard,) = server.children()
+        worker.send_signal(signal.SIGSTOP)
+        guard.kill()
+        worker.kill()
+    assert len(living(orphan)) == 1
+
+    sweep_orphans(tmp_path)
+
+    assert eventually(lambda: living(orphan) == [])
+    assert len(living(tended)) == 1
+    run.stop(StopReason.FENCED)
+    run.outcome()
+    folder = own_folder()
+    assert folder is not None
+    assert eventually(lambda: sweep_orphans(tmp_path) == 0 and abandoned(folder) == [])
