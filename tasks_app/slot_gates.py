@@ -17,7 +17,7 @@ from tasks_app.rules.states import Reason, TaskKind
 _OWED = [TaskKind.SCHEDULE.value, TaskKind.TEMP.value]
 _GAPS = {
     GapReason.SKIPPED: "missed, and the misfirePolicy leaves it out",
-    GapReason.EDITED: "an edit of the schedule would have run this cycle twice",
+    GapReason.EDITED: "an edit of the schedule came first, or would have run its cycle twice",
     GapReason.NO_UPSTREAM_YET: "its window ends before the upstream began",
     GapReason.EXPIRED: "missed, and too late to start by expiredTime",
     GapReason.CAPPED: "missed, and older than the 100 newest",

@@ -11,15 +11,19 @@ from zoneinfo import ZoneInfo
 from jobs.expected import Expectations
 from jobs.facts import Facts, Series
 from jobs.models import Job, ScheduleExpression
-from jobs.rules.enums import Edit, ExpressionKind, GapReason
-from jobs.rules.schedule import needs_anchor
+from jobs.rules.enums import Edit, ExpressionKind, GapReason, JobStatus
+from jobs.rules.schedule import Delay, Schedule, needs_anchor
 from jobs.rules.spec import ScheduleEdit
 from jobs.services import checks
 from jobs.services.edits import JobChange
-from jobs.slots import NO_FAULT, first_slot, new_expression, next_slot
+from jobs.slots import NO_FAULT, first_slot, new_expression, next_slot, schedule_of
+from sentinel_project.errors import InvalidParameters
 from tasks_app import ledger, transitions
-from tasks_app.models import SkipMark, Task
+from tasks_app.models import Gap, SkipMark, Task
 from tasks_app.rules.states import Reason, TaskKind, TaskStatus
+
+#: Slots that an edit leaves out are counted up to here; a year of seconds would take minutes.
+_MOST_COUNTED = 10_000
 
 
 def problems_of(
@@ -68,8 +72,10 @@ def _apply(
     assert edit.expression_id is not None
     row = present[edit.expression_id]
     if edit.mode is Edit.DELETE:
+        _leave_out(job, row, now)
         row.delete()
     elif (row.kind, row.text) != (edit.kind, edit.text) or _has_lost_cursor(row):
+        _leave_out(job, row, now)
         row.kind, row.text = edit.kind, edit.text
         row.anchor_at, row.floor_at = now, _strictly_after(now)
         row.next_due_at = first_slot(job, row, now=now, strictly=True)
@@ -77,6 +83,39 @@ def _apply(
         _set_going(row)
     else:
         _set_going(row)
+
+
+def _leave_out(job: Job, row: ScheduleExpression, now: datetime) -> None:
+    """Leave a gap where slots had come and were not opened: the new schedule does not (D-57, I1).
+
+    One of this very instant gives way and leaves none. Of a text that cannot be read only the slot
+    of the cursor is known. Delays have no slots, and a DISABLED job owes none (D-56).
+    """
+    cursor = row.next_due_at
+    if cursor is None or cursor >= now or job.status == JobStatus.DISABLED:
+        return
+    try:
+        schedule = schedule_of(job, row)
+    except InvalidParameters:
+        words = {"from_at": cursor, "to_at": cursor, "count": 1, "created_at": now}
+        Gap.objects.create(job=job, expression=row, reason=GapReason.EDITED.value, **words)
+        return
+    if not isinstance(schedule, Delay) and (dues := _unopened(job, schedule, cursor, now)):
+        kind = ExpressionKind(row.kind)
+        series = Series(row.pk, kind, row.text, row.anchor_at, row.floor_at, schedule)
+        ledger.gap_of(job, series, dues, GapReason.EDITED, now).save(force_insert=True)
+
+
+def _unopened(job: Job, schedule: Schedule, cursor: datetime, now: datetime) -> list[datetime]:
+    """Return the slots of [cursor, now) without a task; of very many the first, and the last."""
+    end = min(now, job.active_until or now)
+    dues = list(islice(schedule.between(cursor, end), _MOST_COUNTED))
+    last = schedule.before(end)
+    if dues and last is not None and last > dues[-1]:
+        dues.append(last)
+    tasks = Task.objects.filter(job=job, kind=TaskKind.SCHEDULE.value, due_at__gte=cursor)
+    opened = set(tasks.values_list("due_at", flat=True))
+    return [due for due in dues if due not in opened]
 
 
 def _has_lost_cursor(row: ScheduleExpression) -> bool:

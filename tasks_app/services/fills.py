@@ -87,7 +87,8 @@ def _schedule(gap: Gap, job: Job) -> Schedule | None:
 def _take(gap: Gap, job: Job, start: datetime, end: datetime, filled: int) -> None:
     """Leave what lies before and behind [start, end]: the gap shrinks, splits or goes.
 
-    A gap may hold millions of slots: only of one that splits is a side counted.
+    A gap may hold millions of slots: only of one that splits is a side counted. One that was not
+    counted to its end holds more than it says (D-57).
     """
     sides = ((gap.from_at, start - _MOMENT), (end + _MOMENT, gap.to_at))
     parts = [part for side in sides if (part := _ends(gap, job, *side)) is not None]
@@ -95,12 +96,12 @@ def _take(gap: Gap, job: Job, start: datetime, end: datetime, filled: int) -> No
         gap.delete()
         return
     (first, last), *behind = parts
-    left = gap.count - filled
+    left = max(len(parts), gap.count - filled)
     count = sum(1 for _ in _slots(gap, job, first, last)) if behind else left
     Gap.objects.filter(pk=gap.pk).update(from_at=first, to_at=last, count=count)
     for first, last in behind:
         gap.pk = None
-        gap.from_at, gap.to_at, gap.count = first, last, left - count
+        gap.from_at, gap.to_at, gap.count = first, last, max(1, left - count)
         gap.save(force_insert=True)
 
 
