@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from jobs import audit
 from jobs.models import App, Job, ScheduleExpression
 from jobs.rules.enums import JobStatus
 from jobs.services.edits import locked_job, touch
 from jobs.slots import NO_FAULT, first_slot
+from sentinel_project import prepared
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
 from tasks_app import transitions
 from tasks_app.models import Task
@@ -53,11 +55,14 @@ def set_status(job_id: int, status: JobStatus, *, app: App, user: str, now: date
 @transaction.atomic
 def restore_job(job_id: int, *, app: App, user: str, now: datetime) -> Job:
     """Take a TRASHED job back as DISABLED: for the operators of the admin site alone (D-56)."""
-    job = Job.objects.select_for_update(of=("self",), no_key=True).filter(pk=job_id).first()
+    rows = Job.objects.select_for_update(of=("self",), no_key=True).select_related("app")
+    job = rows.filter(pk=job_id).first()
     if job is None:
         raise NotFound(f"no job {job_id}")
     if job.status != JobStatus.TRASHED:
         raise Refused(f"job {job_id} is not TRASHED")
+    if any(_closings(job.app_id)):
+        raise Refused(f"app {job.app.name} was deleted: the job would run for nobody")
     namesakes = Job.objects.filter(app=job.app_id, name=job.name)
     if namesakes.exclude(status=JobStatus.TRASHED).exists():
         raise Refused(f"the app has another job named {job.name!r} by now; rename that one first")
@@ -74,6 +79,12 @@ def restore_job(job_id: int, *, app: App, user: str, now: datetime) -> Job:
     )
     touch(job, now=now)
     return job
+
+
+@prepared.select_held
+def _closings(app_id: int) -> QuerySet[App, datetime | None]:
+    """Return when the app was deleted; one that was not stays so until the transaction ends."""
+    return App.objects.filter(pk=app_id).values_list("closed_at", flat=True)
 
 
 def _raise_floor(job: Job, now: datetime) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from jobs.app_services import close_app
 from jobs.models import AuditEntry, Job
 from jobs.rules.enums import JobStatus
 from tasks_app.models import SkipMark, Task
@@ -60,6 +61,18 @@ def test_a_trashed_job_whose_name_is_taken_stays_in_the_trash(desk: Client) -> N
     job.refresh_from_db()
     assert job.status == JobStatus.TRASHED
     assert "rename" in str(desk.get(page_of(job)).content)
+
+
+def test_a_trashed_job_of_an_app_that_was_deleted_stays_in_the_trash(desk: Client) -> None:
+    """D-80: it would run for nobody."""
+    job = scheduled(status=JobStatus.TRASHED, app__name="billing")
+    close_app(job.app, by=None, user="ann", now=NOW)
+
+    act(desk, job, "restore")
+
+    job.refresh_from_db()
+    assert job.status == JobStatus.TRASHED
+    assert "app billing was deleted" in str(desk.get(page_of(job)).content)
 
 
 def test_a_job_that_is_in_use_cannot_be_restored(desk: Client) -> None:

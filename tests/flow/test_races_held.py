@@ -11,7 +11,8 @@ import pytest
 
 from jobs.app_services import close_app
 from jobs.models import App, Job
-from jobs.rules.enums import CommonStrategy
+from jobs.rules.enums import CommonStrategy, JobStatus
+from jobs.services import restore_job, set_status
 from sentinel_project.errors import InvalidParameters, SentinelError
 from tasks_app import services, transitions
 from tasks_app.models import Attempt, Event, Task
@@ -193,3 +194,20 @@ def test_of_two_submissions_of_one_name_the_later_is_told_so(app: App) -> None:
         meanwhile(*works)
 
     assert Job.objects.filter(app=app, name=name).count() == 1
+
+
+@pytest.mark.parametrize("is_restored_first", [True, False])
+def test_no_app_is_deleted_under_a_job_that_is_restored(app: App, is_restored_first: bool) -> None:
+    """D-80."""
+    job = scheduled(app)
+    set_status(job.pk, JobStatus.TRASHED, app=app, user=ANN, now=START)
+    restore = partial(restore_job, job.pk, app=app, user=ANN, now=START)
+    close = partial(close_app, app, by=None, user=ANN, now=START)
+    works = (close, restore) if is_restored_first else (restore, close)
+
+    assert meanwhile(partial(is_refused, works[0]), works[1])
+
+    app.refresh_from_db()
+    assert (app.closed_at is None) is is_restored_first
+    is_trashed = Job.objects.filter(pk=job.pk, status=JobStatus.TRASHED).exists()
+    assert is_trashed is not is_restored_first
