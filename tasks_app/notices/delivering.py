@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 #: Sent side by side, so that a receiver that hangs does not hold up the others.
 AT_ONCE = 8
 BATCH = 40
-#: A sending begins only while what is left of the lease is longer than any takes: a mail is a dozen
-#: steps, each of which the server may hold up, and another beat would send the same one too.
+#: A sending begins only while what is left of the lease is longer than any takes (``mail.WITHIN``),
+#: for another beat would send the same one too.
 LEASE = timedelta(minutes=5)
 _BEGINS_WITHIN = timedelta(minutes=2)
 _ANSWER_SIZE = 500

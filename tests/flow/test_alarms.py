@@ -34,7 +34,6 @@ def tick() -> SetClock:
 def sink(settings: Settings) -> Iterator[Sink]:
     """A mail server that is the one of the settings."""
     with collecting() as made:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", made.port
         yield made
 

@@ -37,7 +37,6 @@ def told(settings: Settings) -> None:
 @pytest.fixture
 def sink(settings: Settings) -> Iterator[Sink]:
     with collecting() as made:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", made.port
         yield made
 
