@@ -21,6 +21,7 @@ from sentinel_project import broker, clock
 from sentinel_project.celery import app, queue_for
 from tasks_app import dispatcher, housekeeping, planner, runner
 from tasks_app.rules.states import Finder
+from tasks_app.turns import Finished, Turn
 
 logger = logging.getLogger(__name__)
 
@@ -44,28 +45,34 @@ def run_task(self: Task[..., None], task_id: int, group_id: int | None = None) -
     Celery's retry is the bell of the next attempt (X-6).
     """
     worker = self.request.hostname or ""
-    ends_at = clock.monotonic() + _TURN
-    finished = runner.run(task_id, worker=worker, clock=clock.now)
-    if _is_rung_by_retry(finished):
+    turn = None if group_id is None else Turn(group_id, clock.monotonic() + _TURN)
+    finished = runner.run(task_id, worker=worker, clock=clock.now, turn=turn)
+    if _is_rung_by_retry(finished) and finished.task_id in {None, task_id}:
         trigger_dependents()
         assert finished.retry_in is not None
         # A message may be older than the budget it is counted against: the table decides, so the
         # limit never stops a bell.
         limit = max(finished.max_retries, self.request.retries + 1)
         raise self.retry(countdown=finished.retry_in.total_seconds(), max_retries=limit)
-    while group_id is not None and clock.monotonic() < ends_at:
-        if finished.is_awaited:
-            trigger_dependents(spared=group_id)
-        finished = runner.run_next(group_id, worker=worker, clock=clock.now)
-        if finished.task_id is None:
-            break
-        if _is_rung_by_retry(finished):
-            # Too early on purpose: whoever hears it has Celery retry that very task.
-            RINGER.add(dispatcher.Bell(finished.task_id, group_id, 0))
+    if turn is not None:
+        _go_on(finished, turn, worker)
     trigger_dependents()
 
 
-def _is_rung_by_retry(finished: runner.Finished) -> bool:
+def _go_on(finished: Finished, turn: Turn, worker: str) -> None:
+    """Run what is next, after ``finished``, until the turn is over or nothing is left."""
+    while True:
+        if _is_rung_by_retry(finished) and finished.task_id is not None:
+            # Too early on purpose: whoever hears it has Celery retry that very task.
+            RINGER.add(dispatcher.Bell(finished.task_id, turn.group_id, 0))
+        if finished.is_last or not turn.lasts():
+            return
+        if finished.is_awaited:
+            trigger_dependents(spared=turn.group_id)
+        finished = runner.run_next(turn, worker=worker, clock=clock.now)
+
+
+def _is_rung_by_retry(finished: Finished) -> bool:
     return finished.retry_in is not None and finished.retry_in <= _LONGEST_COUNTDOWN
 
 

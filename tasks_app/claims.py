@@ -40,8 +40,11 @@ def claim(
 
 
 def claim_next(group_id: int, *, worker: str, lease: Lease, now: datetime) -> Attempt | None:
-    """Take what is next in a group. Here the task's lock comes first, so no other is waited for."""
-    with transaction.atomic():
+    """Take what is next in a group. Here the task's lock comes first, so no other is waited for.
+
+    It may be part of the transaction that ends the task before, and then fails or succeeds with it.
+    """
+    with transaction.atomic(savepoint=False):
         task = dispatcher.first_startable(group_id, now=now)
         if task is None or not _is_free(task):
             return None

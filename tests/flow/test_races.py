@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -19,6 +20,7 @@ from tasks_app import ledger, planner, runner, services, transitions
 from tasks_app.models import Attempt, Event, Gap, Task
 from tasks_app.rules.states import Finder, TaskKind, TaskStatus
 from tasks_app.transitions import Opening
+from tasks_app.turns import Finished, Turn
 from tests.builders import make_app
 from tests.engine import (
     ANN,
@@ -204,35 +206,48 @@ def ready_in_a_group(app: App, count: int) -> int:
     return group.pk
 
 
-def test_slots_that_go_on_by_themselves_take_each_task_once(app: App) -> None:
+#: A slot that looks anew after each end, and one that claims along with it.
+turns = pytest.mark.parametrize("ends_at", [-math.inf, math.inf], ids=["one by one", "along"])
+
+
+@turns
+def test_slots_that_go_on_by_themselves_take_each_task_once(app: App, ends_at: float) -> None:
     """X-1, I2: whatever another slot is just taking is passed over, not waited for."""
     group_id = ready_in_a_group(app, 3 * ROUNDS)
 
-    def go_on() -> int:
-        count = 0
-        while runner.run_next(group_id, worker="w", clock=lambda: DUE).task_id is not None:
-            count += 1
-        return count
+    def go_on() -> None:
+        while not run_next(group_id, ends_at).is_last:
+            pass
 
-    counts = in_threads(go_on, go_on, go_on, go_on)
+    in_threads(go_on, go_on, go_on, go_on)
 
     tasks = Task.objects.filter(worker_group_id=group_id)
-    assert sum(counts) == 3 * ROUNDS
     assert set(tasks.values_list("status", "attempt_count")) == {(S.SUCCESS, 1)}
+    assert Event.objects.filter(task__in=tasks).count() == 3 * ROUNDS
 
 
-def test_slots_that_go_on_by_themselves_keep_to_an_apps_limit(app: App) -> None:
+def run_next(group_id: int, ends_at: float) -> Finished:
+    return runner.run_next(Turn(group_id, ends_at), worker="w", clock=lambda: DUE)
+
+
+@turns
+def test_slots_that_go_on_by_themselves_keep_to_an_apps_limit(app: App, ends_at: float) -> None:
     """D-80: the count is taken under the app's lock."""
     limited = make_app(name=a_name(), max_concurrency=1)
     group_id = ready_in_a_group(limited, 2 * ROUNDS)
     counts: list[int] = []
+    busy = [True] * 3
 
     def go_on() -> None:
         for _ in range(2 * ROUNDS):
-            runner.run_next(group_id, worker="w", clock=lambda: DUE)
+            run_next(group_id, ends_at)
+        busy.pop()
+
+    def watch() -> None:
+        while busy:
             counts.append(ledger.running_of_app(limited.pk))
 
-    in_threads(go_on, go_on, go_on)
+    in_threads(go_on, go_on, go_on, watch)
 
     assert max(counts) <= 1
     assert Task.objects.filter(job__app=limited, status=S.SUCCESS.value).exists()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -16,6 +15,7 @@ from tasks_app import claims, planner, runner
 from tasks_app.models import Event, SystemState, Task
 from tasks_app.rules.states import AttemptStatus, Finder, TaskStatus
 from tasks_app.rules.timing import Lease
+from tasks_app.turns import Finished, Turn, leaving
 from tests.builders import NOW, make_app, make_job, make_task
 from tests.engine import status_of
 
@@ -28,7 +28,7 @@ LATER = NOW + timedelta(hours=1)
 
 def next_one(group_id: int = 1) -> int | None:
     """Have a slot take the next task of a group; return which that was."""
-    return runner.run_next(group_id, worker="w1", clock=lambda: LATER).task_id
+    return runner.run_next(Turn(group_id), worker="w1", clock=lambda: LATER).task_id
 
 
 def ready(**words: Any) -> Task:
@@ -119,10 +119,16 @@ def test_nothing_is_taken_in_a_disabled_group() -> None:
     assert next_one() is None
 
 
-def test_a_process_that_stops_begins_nothing_new(monkeypatch: pytest.MonkeyPatch) -> None:
-    task = ready()
-    monkeypatch.setattr(runner, "_leaving", threading.Event())
+@pytest.fixture
+def stopping() -> Iterator[None]:
+    """A process that is to end."""
     runner.shut_down()
+    yield
+    leaving.clear()
+
+
+def test_a_process_that_stops_begins_nothing_new(stopping: None) -> None:
+    task = ready()
 
     assert next_one() is None
     assert status_of(task) is S.READY
@@ -134,7 +140,7 @@ def test_a_bell_that_comes_too_early_tells_how_long_to_wait() -> None:
 
     finished = runner.run(task.pk, worker="w1", clock=lambda: LATER)
 
-    assert finished == runner.Finished(retry_in=MINUTE, max_retries=3)
+    assert finished == Finished(retry_in=MINUTE, max_retries=3)
 
 
 def test_a_bell_that_comes_too_late_does_nothing() -> None:
@@ -142,7 +148,7 @@ def test_a_bell_that_comes_too_late_does_nothing() -> None:
     task = ready()
     next_one()
 
-    assert runner.run(task.pk, worker="w1", clock=lambda: LATER) == runner.Finished()
+    assert runner.run(task.pk, worker="w1", clock=lambda: LATER) == Finished()
     assert Task.objects.get(pk=task.pk).attempt_count == 1
 
 
@@ -151,7 +157,7 @@ def test_a_failure_with_tries_left_says_when_the_next_is() -> None:
     words = {"extra": {"exitCode": 1}, "max_retries": 1, "retry_interval": MINUTE}
     task = ready(job=make_job(**words))
 
-    finished = runner.run_next(1, worker="w1", clock=lambda: LATER)
+    finished = runner.run_next(Turn(1), worker="w1", clock=lambda: LATER)
 
     assert (finished.task_id, finished.retry_in, finished.max_retries) == (task.pk, MINUTE, 1)
 
@@ -187,7 +193,7 @@ def test_a_run_tells_whether_its_end_is_awaited(
     """X-7: only then the worker carries the event on by itself."""
     task = ready()
     waits(task.job)
-    work = partial(runner.run, task.pk) if is_rung else partial(runner.run_next, 1)
+    work = partial(runner.run, task.pk) if is_rung else partial(runner.run_next, Turn(1))
 
     assert work(worker="w1", clock=lambda: LATER).is_awaited is is_awaited
 
