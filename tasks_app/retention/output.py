@@ -62,7 +62,7 @@ def delete(*, now: datetime) -> int:
 def _empty(attempts: QuerySet[Attempt], last: int, most: int) -> tuple[int, int | None]:
     """Empty the next attempts; return the bytes, and behind which to go on: None, all are done."""
     ids = list(_after(attempts, last)[:most])
-    return (output.empty(ids), ids[-1]) if ids else (0, None)
+    return (output.lighten(ids) + output.empty(ids), ids[-1]) if ids else (0, None)
 
 
 def _after(attempts: QuerySet[Attempt], last: int) -> QuerySet[Attempt, int]:

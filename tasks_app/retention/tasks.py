@@ -73,7 +73,7 @@ def delete(*, now: datetime, most: int | None = None) -> int:
         if leaving.horizon > leaving.begins_at and not _move(leaving):
             leaving.horizon = leaving.begins_at
         while most is None or gone < most:
-            count = batches.do(partial(_delete_batch, leaving))
+            count = batches.do(partial(_delete_next, leaving))
             if not count:
                 break
             gone += count
@@ -93,16 +93,19 @@ def _move(leaving: Leaving) -> bool:
     return True
 
 
+def _delete_next(leaving: Leaving, most: int) -> int:
+    """Delete the first runs that may leave, what they printed first if it is much of it."""
+    ids = _leaving(leaving).order_by("due_at", "pk").values_list("pk", flat=True)[:most]
+    attempts = Attempt.objects.filter(task__in=list(ids))
+    output.lighten(list(attempts.values_list("pk", flat=True)))
+    return _delete_batch(leaving, most)
+
+
 @transaction.atomic
 def _delete_batch(leaving: Leaving, most: int) -> int:
     """Delete the first runs that may leave, and add them to the sums; return how many."""
     Job.objects.select_for_update(no_key=True).get(pk=leaving.job_id)
-    names = Task.objects.filter(named_by=OuterRef("pk"))
-    rows = (
-        _old(leaving)
-        .filter(~Exists(names))
-        .select_for_update(of=("self",), no_key=True, skip_locked=True)
-    )
+    rows = _leaving(leaving).select_for_update(of=("self",), no_key=True, skip_locked=True)
     tasks = list(rows.order_by("due_at", "pk")[:most])
     if not tasks:
         return 0
@@ -124,6 +127,11 @@ def _delete_rows(ids: Sequence[int], tasks: Iterable[Task]) -> None:
     Batch.objects.filter(
         ~Exists(Task.objects.filter(batch=OuterRef("pk"))), pk__in=batches
     ).delete()
+
+
+def _leaving(leaving: Leaving) -> QuerySet[Task]:
+    """Return the old runs that named none which stays."""
+    return _old(leaving).filter(~Exists(Task.objects.filter(named_by=OuterRef("pk"))))
 
 
 def _old(leaving: Leaving) -> QuerySet[Task]:
