@@ -21,11 +21,11 @@ from django.db import InterfaceError, OperationalError, connection
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
-from sentinel_project import clock, dbfaults, memory
+from sentinel_project import clock, dbfaults, memory, timekeeping
 from tasks_app import notices, notifier, planner, rescuer, schedulers, wakeup
 from tasks_app.celery_tasks import RINGER, SWEEP
 from tasks_app.rules.notices import SystemEvent
-from tasks_app.rules.steadiness import JUMP, Steadiness
+from tasks_app.rules.steadiness import Steadiness
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         self._pacer = Pacer()
         self._rescuer = rescuer.Rescuer()
         self.notifier = notifier.Notifier()
-        self._steadiness = Steadiness(clock.now(), clock.monotonic())
+        self._steadiness: Steadiness | None = None
         self._has_lease = False
         self._pause = _SHORTEST_SLEEP
         self._is_database_lost = False
@@ -93,6 +93,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         """Do all that is due, then sleep until the next instant or a commit that signalled."""
         self._listener.mark()
         self._is_database_lost = False
+        self._try("clock", timekeeping.agree)
         now = clock.now()
         next_at = self._try("plan", lambda: self._plan(now))
         if self._pacer.is_time("rescue", _RESCUE_EVERY):
@@ -127,10 +128,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
 
     def _plan(self, now: datetime) -> datetime | None:
         """Run the passes; a clock that jumped ahead opens nothing until it is proved (X-9)."""
-        is_steady = self._steadiness.is_steady(now, clock.monotonic())
-        if not is_steady:
-            confirmed = database_clock_agrees(now)
-            is_steady = self._steadiness.is_steady(now, clock.monotonic(), is_confirmed=confirmed)
+        is_steady = self._is_steady(now)
         next_at = planner.run_passes(now=now, opens=is_steady, clock=clock.now)
         if is_steady:
             return next_at
@@ -138,6 +136,15 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
             logger.error("clock.doubtful", extra={"now": now.isoformat()})
             self._tell_of_clock(now)
         return None  # what is due is not opened, so it must not keep us awake
+
+    def _is_steady(self, now: datetime) -> bool:
+        """Tell whether ``now``, the database's time where it has one, can be acted upon."""
+        if self._steadiness is None:
+            self._steadiness = Steadiness(now, clock.monotonic())
+        if self._steadiness.is_steady(now, clock.monotonic()):
+            return True
+        is_confirmed = timekeeping.is_backed_by_host()
+        return self._steadiness.is_steady(now, clock.monotonic(), is_confirmed=is_confirmed)
 
     def _tell_of_clock(self, now: datetime) -> None:
         said = f"the clock reads {now.isoformat()} after a jump; until it is proved nothing opens"
@@ -188,16 +195,6 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
                 self._listener.wait(sleep_until(next_at, clock.now()).total_seconds())
         finally:
             self._is_asleep = False
-
-
-def database_clock_agrees(now: datetime) -> bool:
-    """Tell whether a database server, whose clock is another one, has the same time."""
-    if connection.vendor != "postgresql":
-        return False
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        (theirs,) = cursor.fetchone()
-    return bool(abs(theirs - now) < JUMP)
 
 
 def sleep_until(next_at: datetime | None, now: datetime) -> timedelta:

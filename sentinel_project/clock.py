@@ -1,12 +1,22 @@
-"""The only place that reads the wall clock; everything else is handed ``now`` (4-house.md 1.4)."""
+"""The only place that reads the wall clock; everything else is handed ``now`` (4-house.md 1.4).
+
+A process may agree on a time with others: then ``now`` goes on from the instant that they agreed
+on by the clock that counts from the boot, whatever becomes of this host's wall clock.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], datetime]
+
+#: A difference that a round trip may make is none.
+_TOLERANCE = timedelta(milliseconds=50)
+_ZERO = datetime(1970, 1, 1, tzinfo=UTC)
+#: What the clock of the boot read at ``_ZERO``, as agreed on, and when that was, by the same clock.
+_agreed: tuple[timedelta, float] | None = None
 
 
 def now() -> datetime:
@@ -14,8 +24,35 @@ def now() -> datetime:
 
     A due time that is a now, of a one-off or a run-now, must be found again by what the wire shows.
     """
-    instant = datetime.now(UTC)
+    instant = wall() if _agreed is None else _ZERO + timedelta(seconds=since_boot()) - _agreed[0]
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+def wall() -> datetime:
+    """Return what this host's wall clock reads, right or wrong."""
+    return datetime.now(UTC)
+
+
+def agree(theirs: datetime, *, at: float) -> None:
+    """Go by ``theirs`` from now on, which was read when the clock of the boot said ``at``."""
+    global _agreed
+    course = timedelta(seconds=at) - (theirs - _ZERO)
+    if _agreed is not None and abs(course - _agreed[0]) < _TOLERANCE:
+        course = _agreed[0]
+    _agreed = course, at
+
+
+def agreed_for() -> float | None:
+    """Return for how many seconds ``now`` has gone by what was agreed on; None: it does not."""
+    return None if _agreed is None else since_boot() - _agreed[1]
+
+
+def since_boot() -> float:
+    """Return seconds that only ever grow and go on while the host is suspended, if it has such."""
+    return time.clock_gettime(_BOOT)
+
+
+_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def monotonic() -> float:

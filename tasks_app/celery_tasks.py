@@ -17,7 +17,7 @@ from celery import Task
 from django.conf import settings
 from kombu.exceptions import OperationalError as BrokerError
 
-from sentinel_project import broker, clock
+from sentinel_project import broker, clock, timekeeping
 from sentinel_project.celery import app, queue_for
 from tasks_app import dispatcher, housekeeping, planner, runner
 from tasks_app.rules.states import Finder
@@ -44,6 +44,7 @@ def run_task(self: Task[..., None], task_id: int, group_id: int | None = None) -
 
     Celery's retry is the bell of the next attempt (X-6).
     """
+    timekeeping.agree()
     worker = self.request.hostname or ""
     turn = None if group_id is None else Turn(group_id, clock.monotonic() + _TURN)
     finished = runner.run(task_id, worker=worker, clock=clock.now, turn=turn)

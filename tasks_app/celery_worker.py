@@ -22,7 +22,7 @@ from celery.worker import state
 from django.conf import settings
 from django.db import connection
 
-from sentinel_project import clock, memory
+from sentinel_project import clock, memory, timekeeping
 from sentinel_project.celery import app, queue_for
 from tasks_app import reports, runner, workers
 from tasks_app.executors import containment, lacks, workspace
@@ -154,6 +154,7 @@ class Presence(bootsteps.StartStopStep):
         """
         try:
             with contextlib.closing(connection):
+                timekeeping.agree()
                 if is_leaving:
                     workers.stop(registration, now=clock.now())
                 elif not workers.beat(registration, now=clock.now()):

@@ -19,7 +19,7 @@ from django.db import connection, connections
 from django.db.models.functions import Now
 
 from logs_app import store
-from sentinel_project import clock
+from sentinel_project import clock, timekeeping
 from tasks_app.executors.base import Stop, StopReason
 from tasks_app.models import Attempt
 from tasks_app.rules.states import LIVE
@@ -163,6 +163,7 @@ class Heart:
         rows = Attempt.objects.filter(pk__in=mine, status__in=_LIVE)
         renewed = rows.update(lease_until=Now() + self.lease.length)
         self._beat_at = asked_at
+        timekeeping.agree()
         kept = charges if renewed == len(charges) else self._look(charges)
         for charge in kept:
             charge.confirmed_at = asked_at

@@ -6,14 +6,14 @@ import random
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import psycopg2
 
 from chaos import place, world
 from chaos.workload import Client
-from chaos.world import POOLS, World
+from chaos.world import BEATS, POOLS, World
 from sentinel_project import clock
 
 _KILL, _STOP, _GO = signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT
@@ -45,10 +45,10 @@ class Nemesis:
         faults: dict[str, Callable[[], None]] = {
             "kill -9 of a worker": lambda: self._kill(self._worker()),
             "kill -9 of a pool's child": self._kill_child,
-            "kill -9 of a beat": lambda: self._kill(self._chance.choice(["beat1", "beat2"])),
-            "kill -9 of every beat": lambda: self._kill("beat1", "beat2"),
+            "kill -9 of a beat": lambda: self._kill(self._chance.choice(BEATS)),
+            "kill -9 of every beat": lambda: self._kill(*BEATS),
             "kill -9 of web": lambda: self._kill("web"),
-            "kill -9 of everything of ours": lambda: self._kill(*POOLS, "beat1", "beat2", "web"),
+            "kill -9 of everything of ours": lambda: self._kill(*POOLS, *BEATS, "web"),
             "worker stopped for L/2": lambda: self._freeze(self._worker(), place.LEASE / 2),
             "worker stopped for 2 L": lambda: self._freeze(self._worker(), place.LEASE * 2),
             "worker told to drain": lambda: self._tell(signal.SIGTERM),
@@ -58,6 +58,9 @@ class Nemesis:
         }
         if place.HAS_SMALL_DISK:
             faults["work directories' disk full for 5 s"] = self._fill_disk
+        if place.CLOCKS is not None:
+            faults["clock of a beat an hour wrong for 10 s"] = lambda: self._step(BEATS)
+            faults["clock of a worker an hour wrong for 10 s"] = lambda: self._step(sorted(POOLS))
         servers = self._postgres_faults() if place.HAS_POSTGRES else {}
         return faults | self._broker_faults() | servers
 
@@ -117,6 +120,12 @@ class Nemesis:
         world.fill_disk()
         self._rest(5)
         world.free_disk()
+
+    def _step(self, names: Sequence[str]) -> None:
+        name = self._chance.choice(names)
+        world.step_clock(name, self._chance.choice([-3600, 3600]))
+        self._rest(10)
+        world.step_clock(name, 0)
 
     def _cut_broker(self) -> None:
         assert place.PROXY is not None
