@@ -230,7 +230,7 @@ SENTINEL_WORKER_GROUPS = [int(group) for group in env.words("SENTINEL_WORKER_GRO
 # Who may read /metrics: addresses or networks, and whoever holds the token if there is one.
 SENTINEL_METRICS_ALLOW = env.words("SENTINEL_METRICS_ALLOW", ("127.0.0.1", "::1"))
 SENTINEL_METRICS_TOKEN = env.text("SENTINEL_METRICS_TOKEN")
-# How long a client may take to send a request, and to take each piece of an answer.
+# How long a client may take to send a request, and to take each MiB of an answer.
 SENTINEL_REQUEST_SECONDS = env.number("SENTINEL_REQUEST_SECONDS", 30)
 # Who follows a log occupies a thread of the web process: so many at once in each process.
 SENTINEL_MAX_TAILS = env.number("SENTINEL_MAX_TAILS", 4)

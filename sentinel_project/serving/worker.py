@@ -2,14 +2,12 @@
 
 Its own threads wait for a request's first bytes, then for the rest of head and body, as long as the
 client likes; a few dozen sockets hold all of them. Here the main loop gathers a whole request
-before a thread hears of it, and the thread reads those bytes and never the socket. What is left to
-a thread is sending the answer, which has a deadline.
+before a thread hears of it, and the thread reads those bytes and never the socket. Of an answer the
+thread sends what the client takes at once; the main loop sends the rest, which has a deadline.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import resource
 import selectors
 import socket
@@ -24,12 +22,18 @@ from gunicorn.errors import ConfigError
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from sentinel_project import clock
-from sentinel_project.serving.framing import MAX_HEAD, MAX_REQUEST, Incoming
+from sentinel_project.serving import refusals
+from sentinel_project.serving.framing import Incoming
+from sentinel_project.serving.outgoing import Outgoing
 
 _PIECE = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 #: What all unfinished requests of a process may hold in memory.
 _MAX_GATHERED = 256 * 1024 * 1024
+#: What all answers that their clients do not take may hold.
+_MAX_UNSENT = 256 * 1024 * 1024
+#: So much of an answer a client must take in each ``SENTINEL_REQUEST_SECONDS``.
+_SLOWEST = 1024 * 1024
 #: How long, and how much, a client that was answered may still send before the door is shut: one
 #: that is cut off while sending never sees the answer.
 _LINGER_SECONDS = 2.0
@@ -38,12 +42,7 @@ _MAX_LINGERING = 100
 #: Files of a process that are no connections of clients: of the database, logs, modules.
 _OTHER_FILES = 200
 _STOP_SECONDS = 2.0
-_SAY = {
-    HTTPStatus.REQUEST_TIMEOUT: "the request did not arrive in time",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"the head has more than {MAX_HEAD} bytes",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"the request has more than {MAX_REQUEST} bytes",
-    HTTPStatus.SERVICE_UNAVAILABLE: "too much is being sent at once; try again",
-}
+_MAKES_ROOM = "has to make room"
 
 
 class Connection(TConn):  # type: ignore[misc]
@@ -72,6 +71,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._gathering: dict[Connection, float] = {}
         self._gathered = 0
         self._lingering: dict[Connection, float] = {}
+        self._sending: dict[Connection, float] = {}
         self._seconds = 0.0
 
     @classmethod
@@ -84,6 +84,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         self._seconds = float(settings.SENTINEL_REQUEST_SECONDS)
+        self.cfg.set("sendfile", False)  # a file, too, goes through the connection's ``sendall``
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if files != resource.RLIM_INFINITY:
             room = max(1, files - _OTHER_FILES - _MAX_LINGERING)
@@ -96,7 +97,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             sock, client = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return
-        conn = Connection(self.cfg, sock, client, listener.getsockname())
+        conn = Connection(self.cfg, Outgoing(sock, self._seconds), client, listener.getsockname())
         conn.linger = self._linger
         self.nr_conns += 1
         self.enqueue_req(conn)
@@ -139,7 +140,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._refuse(conn, HTTPStatus.SERVICE_UNAVAILABLE)
         elif incoming.waits_for_continue:
             incoming.waits_for_continue = False
-            _send(conn.sock, _CONTINUE)
+            refusals.send(conn.sock, _CONTINUE)
 
     def _let_go(self, conn: Connection) -> None:
         del self._gathering[conn]
@@ -152,10 +153,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.close()
 
     def _refuse(self, conn: Connection, status: HTTPStatus) -> None:
-        self.log.info("Refused a request from %s: %s", conn.client, _SAY[status])
+        self.log.info("Refused a request from %s: %s", conn.client, refusals.SAY[status])
         self._let_go(conn)
         self.nr_conns -= 1
-        _send(conn.sock, _answer(status, status.phrase, _SAY[status]))
+        refusals.send(conn.sock, refusals.answer(status, status.phrase, refusals.SAY[status]))
         conn.close(graceful=True)
 
     def murder_pending(self) -> None:
@@ -165,16 +166,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self._refuse(conn, HTTPStatus.REQUEST_TIMEOUT)
             else:
                 self._drop(conn)
+        for conn in list(_overdue(self._sending)):
+            self._leave(conn, "does not take its answer")
         for conn in list(_overdue(self._lingering)):
             self._shut(conn)
         if self.nr_conns >= self.worker_connections:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Give up those that have been sending longest, rather than accept nobody."""
+        """Give up those that are served longest, rather than accept nobody."""
         enough = self.worker_connections * 9 // 10
         for conn in list(self._gathering)[: self.nr_conns - enough]:
             self._drop(conn)
+        for conn in list(self._sending)[: max(0, self.nr_conns - enough)]:
+            self._leave(conn, _MAKES_ROOM)
 
     def _cap_keepalive(self, deadline: float) -> None:
         """The worker stops: what is being sent has a moment left, like what is kept alive."""
@@ -218,47 +223,52 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return super().handle_request(req, conn)
         except TimeoutError:
             self.log.info("Left %s, which does not take its answer", conn.client)
+            conn.sock.kept.clear()
             return False
+        except OSError:
+            conn.sock.kept.clear()
+            raise
+
+    def finish_request(self, conn: Connection, fs: Any) -> None:
+        """Go on with ``conn`` when a thread has answered, and the client has taken the answer."""
+        unsent = len(conn.sock.kept)
+        if not unsent:
+            super().finish_request(conn, fs)
+            return
+        self._sending[conn] = clock.monotonic() + self._seconds * (1 + unsent // _SLOWEST)
+        self.poller.register(conn.sock, selectors.EVENT_WRITE, partial(self._on_writable, conn, fs))
+        while sum(len(each.sock.kept) for each in self._sending) > _MAX_UNSENT:
+            self._leave(next(iter(self._sending)), _MAKES_ROOM)
+
+    def _on_writable(self, conn: Connection, fs: Any, _sock: socket.socket) -> None:
+        try:
+            is_taken = conn.sock.push()
+        except OSError:
+            self._leave(conn, "is gone")
+            return
+        if is_taken:
+            del self._sending[conn]
+            self.poller.unregister(conn.sock)
+            super().finish_request(conn, fs)
+
+    def _leave(self, conn: Connection, why: str) -> None:
+        """Close the connection of a client that has not taken all of its answer."""
+        self.log.info("Left %s, which %s", conn.client, why)
+        del self._sending[conn]
+        self.poller.unregister(conn.sock)
+        self.nr_conns -= 1
+        conn.close()
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Refuse what is no request in the wire's own form: never HTML (W-2)."""
-        page = _Page()
+        page = refusals.Page()
         super().handle_error(req, page, addr, exc)
         status, _, phrase = page.status_line.partition(" ")
         is_ours = int(status) == HTTPStatus.INTERNAL_SERVER_ERROR
         said = "system failure, see the server's log" if is_ours else str(exc)
-        _send(client, _answer(int(status), phrase, said))
-
-
-class _Page:
-    """Takes gunicorn's own page of an error, of which only the status line is wanted."""
-
-    def __init__(self) -> None:
-        self.status_line = "500 Internal Server Error"
-
-    def gettimeout(self) -> float:
-        return 0.0
-
-    def sendall(self, page: bytes) -> None:
-        self.status_line = page.partition(b"\r\n")[0].decode().partition(" ")[2]
+        refusals.send(client, refusals.answer(int(status), phrase, said))
 
 
 def _overdue(connections: dict[Connection, float]) -> Iterator[Connection]:
     now = clock.monotonic()
     return (conn for conn, deadline in connections.items() if deadline <= now)
-
-
-def _answer(status: int, phrase: str, said: str) -> bytes:
-    code = 9999 if status == HTTPStatus.INTERNAL_SERVER_ERROR else 1
-    body = json.dumps({"code": code, "msg": said, "data": "{}"}).encode()
-    head = (
-        f"HTTP/1.1 {int(status)} {phrase}\r\nConnection: close\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-def _send(sock: socket.socket, answer: bytes) -> None:
-    """Send the few bytes at once or not at all: nobody waits for a client here."""
-    with contextlib.suppress(OSError):
-        sock.send(answer, socket.MSG_DONTWAIT)

@@ -7,7 +7,7 @@ import os
 import resource
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -189,16 +189,43 @@ def test_those_who_do_not_hang_up_after_their_answer_hold_nobody_up(patient: Web
         assert [patient.is_healthy() for _ in range(5)] == [True] * 5
 
 
-def test_who_does_not_take_the_answer_is_left(hasty: Web) -> None:
-    """As many as there are threads, each asking for more than the kernel holds for it."""
-    asked = b"GET /api/schema HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200
+def ask_for_much(web: Web, times: int) -> socket.socket:
+    """Ask for large answers on a connection that holds little of them on its way."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(20)
+    client.connect(("127.0.0.1", web.port))
+    client.sendall(b"GET /api/schema HTTP/1.1\r\nHost: localhost\r\n\r\n" * times)
+    return client
 
+
+def test_those_who_do_not_take_their_answer_hold_nobody_up(patient: Web) -> None:
+    with ExitStack() as stack:
+        for _ in range(THREADS * 3):
+            stack.enter_context(ask_for_much(patient, 200))
+
+        assert [patient.is_healthy() for _ in range(5)] == [True] * 5
+
+
+def test_an_answer_that_is_taken_late_is_whole(patient: Web) -> None:
+    times = 20
+    (whole,) = {httpx.get(f"http://127.0.0.1:{patient.port}/api/schema", timeout=20).content}
+
+    with ask_for_much(patient, times) as client:
+        assert patient.is_healthy()
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        received = bytearray()
+        while piece := client.recv(65536):
+            received += piece
+
+    assert received.count(b"\r\n\r\n" + whole) == times
+    assert received.rpartition(b"HTTP/1.1 ")[2].startswith(b"200 ")
+
+
+def test_who_does_not_take_the_answer_is_left(hasty: Web) -> None:
     with ExitStack() as stack:
         for _ in range(THREADS):
-            client = stack.enter_context(socket.socket())
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            client.connect(("127.0.0.1", hasty.port))
-            client.sendall(asked)
+            stack.enter_context(ask_for_much(hasty, 200))
 
         assert eventually(lambda: hasty.log.read_text().count("does not take") >= THREADS, 60)
         assert hasty.is_healthy()
@@ -214,12 +241,21 @@ def test_the_first_readers_of_the_schema_may_come_together(tmp_path: Path) -> No
         assert [answer(client)[0] for client in clients] == [200] * THREADS
 
 
-def test_more_connections_than_there_is_room_for_do_not_shut_the_door(tmp_path: Path) -> None:
-    """Those that have been there longest without a request give way."""
-    files = 400
+@pytest.mark.parametrize(
+    "come",
+    [
+        pytest.param(lambda web: web.connect(HEAD), id="sending"),
+        pytest.param(lambda web: ask_for_much(web, 50), id="taking"),
+    ],
+)
+def test_more_connections_than_there_is_room_for_do_not_shut_the_door(
+    tmp_path: Path, come: Callable[[Web], socket.socket]
+) -> None:
+    """Those that have been there longest, and go neither on nor away, give way."""
+    files = 320  # of which 20 are for clients
     with serving(tmp_path, seconds=LONG, files=files) as web, ExitStack() as stack:
-        for _ in range(files):
-            stack.enter_context(web.connect(HEAD))
+        for _ in range(MANY):
+            stack.enter_context(come(web))
 
         assert [web.is_healthy() for _ in range(5)] == [True] * 5
 
