@@ -53,15 +53,18 @@ class Attack:
     ids: Mapping[str, list[int]]
     codes: Counter[int] = field(default_factory=Counter)
 
-    def run(self, operation: Operation, cases: int) -> None:
-        """Send so many requests that fit the document, and as many that do not."""
+    def run(self, operation: Operation, cases: int, *, anew: bool) -> None:
+        """Send so many requests, some that fit the document and some that do not.
+
+        ``anew``: other ones than the last time.
+        """
         forms = cycle([JSON, *FORMS])
 
         @settings(
             max_examples=cases,
             deadline=None,
             database=None,
-            derandomize=True,
+            derandomize=not anew,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
