@@ -45,6 +45,7 @@ class Nemesis:
         faults: dict[str, Callable[[], None]] = {
             "kill -9 of a worker": lambda: self._kill(self._worker()),
             "kill -9 of a pool's child": self._kill_child,
+            "kill -9 of a fork server": self._kill_fork_server,
             "kill -9 of a beat": lambda: self._kill(self._chance.choice(BEATS)),
             "kill -9 of every beat": lambda: self._kill(*BEATS),
             "kill -9 of web": lambda: self._kill("web"),
@@ -93,6 +94,11 @@ class Nemesis:
         children = self._world.pids("w1")[1:]
         if children:
             self._world.signal([self._chance.choice(children)], _KILL)
+
+    def _kill_fork_server(self) -> None:
+        servers = self._world.fork_servers()
+        if servers:
+            self._world.signal([self._chance.choice(servers)], _KILL)
 
     def _freeze(self, name: str, seconds: float) -> None:
         pids = self._world.pids(name)

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import DatabaseError, connection
 
-from chaos import place, world
+from chaos import place, processes, world
 from chaos.checker import FINAL, History, check, read_witness
 from chaos.nemesis import Nemesis
 from chaos.recorded import run_of
@@ -79,7 +79,7 @@ def main() -> int:
         line = _line(running)
     finally:
         running.stop()
-    line["violations"] += [f"I8 a process is left: {words}" for words in world.survivors()]
+    line["violations"] += [f"I8 a process is left: {words}" for words in processes.survivors()]
     line["ok"] = not line["violations"]
     print(json.dumps(line), flush=True)
     return int(not line["ok"])

@@ -21,7 +21,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection
 from kombu import Connection
 
-from chaos import place
+from chaos import place, processes
 from sentinel_project import broker, clock, env, supervisor
 from sentinel_project.serving.command import web_command
 from sentinel_project.supervisor import Part, Supervisor
@@ -86,8 +86,16 @@ class World:
             children = psutil.Process(running.pid).children()
         except psutil.NoSuchProcess:
             return []
-        pool = [c.pid for c in children if "celery" in " ".join(_words_of(c))]
+        pool = [c.pid for c in children if "celery" in " ".join(processes.words_of(c))]
         return [running.pid, *(pool if name in POOLS else [c.pid for c in children])]
+
+    def fork_servers(self) -> list[int]:
+        """Return the ids of what the workers have started to fork the guards of runs."""
+        found = []
+        for pid in [pid for name in POOLS for pid in self.pids(name)]:
+            with suppress(psutil.NoSuchProcess):
+                found += [c.pid for c in psutil.Process(pid).children() if processes.forks(c)]
+        return found
 
     def signal(self, pids: Sequence[int], number: signal.Signals) -> None:
         self._hit |= set(pids) if number in _FATAL else set()
@@ -213,31 +221,6 @@ def is_web_up() -> bool:
 
 def url() -> str:
     return f"http://{place.HOST}:{place.WEB_PORT}"
-
-
-def survivors() -> list[str]:
-    """Return the living processes of this place's runs."""
-    mark = str(place.PLACE)
-    found = []
-    for process in psutil.process_iter():
-        words = " ".join(_words_of(process))
-        if "SENTINEL_TASK_ID" in _environ_of(process) and mark in str(_environ_of(process)):
-            found.append(f"{process.pid} {words}")
-    return found
-
-
-def _words_of(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return []
-
-
-def _environ_of(process: psutil.Process) -> dict[str, str]:
-    try:
-        return process.environ() if process.status() != psutil.STATUS_ZOMBIE else {}
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return {}
 
 
 def _as_postgres(data: Path) -> list[str]:
