@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
 from django.db import connection
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from pytest_django.live_server_helper import LiveServer
 
 from tests.builders import NOW, make_app
 from tests.caller import Caller
@@ -54,6 +57,18 @@ def committed_db(transactional_db: None, django_db_serialized_rollback: None) ->
 
     Emptied afterwards; what the migrations put there is put back for the next such test.
     """
+
+
+@pytest.fixture
+def live_server(committed_db: None, live_server: LiveServer) -> Iterator[LiveServer]:
+    """A web process, a thread of this one, whose requests are over before its database is emptied.
+
+    A request goes on for a moment behind its answer, and asks the database then.
+    """
+    yield live_server
+    for thread in threading.enumerate():
+        if thread.name.endswith("(process_request_thread)"):
+            thread.join(10)
 
 
 @pytest.fixture

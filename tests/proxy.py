@@ -54,6 +54,9 @@ class Proxy:
         self.cut()
         self._listener.close()
 
+    def _has_ended(self) -> bool:
+        return self._is_cut or self._is_closed
+
     def _accept(self) -> None:
         while not self._is_closed:
             try:
@@ -70,21 +73,28 @@ class Proxy:
                 continue
             with self._lock:
                 self._pairs.add((ours, theirs))
+            if self._has_ended():  # meanwhile
+                _close(ours, theirs)
             threading.Thread(target=self._carry, args=(ours, theirs), daemon=True).start()
 
     def _carry(self, ours: socket.socket, theirs: socket.socket) -> None:
         with contextlib.suppress(OSError, ValueError):
-            while True:
-                self._flows.wait()
-                for ready in select.select([ours, theirs], [], [], _TICK)[0]:
-                    data = ready.recv(_CHUNK)
-                    self._flows.wait()
-                    if not data:
-                        return
-                    (theirs if ready is ours else ours).sendall(data)
+            while self._carry_some(ours, theirs):
+                pass
         with self._lock:
             self._pairs.discard((ours, theirs))
         _close(ours, theirs)
+
+    def _carry_some(self, ours: socket.socket, theirs: socket.socket) -> bool:
+        """Carry what has come by now; False: one of the sides has hung up."""
+        self._flows.wait()
+        for ready in select.select([ours, theirs], [], [], _TICK)[0]:
+            data = ready.recv(_CHUNK)
+            self._flows.wait()
+            if not data:
+                return False
+            (theirs if ready is ours else ours).sendall(data)
+        return True
 
 
 def _close(*sockets: socket.socket) -> None:

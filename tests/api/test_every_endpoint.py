@@ -74,6 +74,7 @@ _RAN = tuple(f"tasks_app_attempt.{name}" for name in ("content", "extra", "rende
         ("/api/task/timeline", _RAN),
     ],
 )
+@pytest.mark.usefixtures("spelled_statements")
 def test_a_list_does_not_read_what_it_does_not_show(
     path: str, unread: tuple[str, ...], caller: Caller, values: dict[str, int]
 ) -> None:

@@ -89,6 +89,7 @@ def test_a_change_that_is_rolled_back_is_not_told(receiver: Receiver, tick: SetC
     assert receiver.got == []
 
 
+@pytest.mark.usefixtures("spelled_statements")
 def test_a_job_that_nobody_listens_to_costs_no_statement(receiver: Receiver) -> None:
     plain, telling = due_task(make_job()), due_task(telling_job(receiver))
 

@@ -31,6 +31,8 @@ START = at("2 00:00")
 DAY = Window(at("2 00:00"), at("3 00:00"))
 DAILY = cron("0 0 1 * * ?")
 
+pytestmark = pytest.mark.usefixtures("spelled_statements")
+
 
 @pytest.fixture
 def app(db: None) -> App:

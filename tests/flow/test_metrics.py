@@ -184,6 +184,7 @@ def test_an_answer_is_kept_for_some_seconds(client: Client) -> None:
     assert len(queries) == 0
 
 
+@pytest.mark.usefixtures("spelled_statements")
 def test_a_scrape_reads_no_large_table_to_its_end(client: Client) -> None:
     """Each question goes through an index, so what has ended long ago costs nothing."""
     with CaptureQueriesContext(connection) as captured:
