@@ -27,6 +27,7 @@ from jobs.models import App
 from logs_app import store
 from logs_app.models import StreamKind
 from sentinel_project import clock
+from sentinel_project.chained import chained
 from sentinel_project.wire import token
 from tasks_app.models import Attempt, Task
 from tasks_app.rules.states import AttemptStatus, TaskKind, TaskStatus
@@ -110,9 +111,8 @@ def finished_task(app: App) -> Task:
         lease_until=now,
         content="{}",
     )
-    store.open_streams(attempt.pk, fence=1)
     store.append(attempt.pk, StreamKind.RESULT, fence=1, start=0, data=b"0123456789" * 400)
-    store.close_streams(attempt.pk, now=now)
+    chained(store.closing(attempt.pk, fence=1, now=now))
     return task
 
 

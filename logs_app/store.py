@@ -18,6 +18,7 @@ from logs_app import text
 from logs_app.buffer import Buffer
 from logs_app.models import Chunk, Stream, StreamKind
 from sentinel_project import clock, prepared
+from sentinel_project.chained import Insert
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
 
 CHUNK = 64 * 1024
@@ -53,11 +54,6 @@ class _Extent:
     is_closed: bool
 
 
-def open_streams(attempt_id: int, *, fence: int) -> None:
-    """Make both streams of an attempt, within the transaction that makes the attempt."""
-    prepared.insert(*(Stream(attempt_id=attempt_id, kind=kind, fence=fence) for kind in StreamKind))
-
-
 @transaction.atomic
 def append(attempt_id: int, kind: StreamKind, *, fence: int, start: int, data: bytes) -> bool:
     """Put ``data`` at the end, which the caller says is ``start``.
@@ -65,14 +61,16 @@ def append(attempt_id: int, kind: StreamKind, *, fence: int, start: int, data: b
     True too if the very bytes are there already, so what may or may not have been committed can
     be sent again. False: the fence is stale, the stream is closed, or ``start`` is not its end.
     """
-    stream = Stream.objects.filter(attempt_id=attempt_id, kind=kind)
-    current = stream.filter(fence=fence, closed_at=None)
-    if not current.filter(size=start).update(size=start + len(data)):
-        return _holds(current, start=start, data=data)
-    stream_id = stream.values_list("pk", flat=True).get()
+    row = Stream(attempt_id=attempt_id, kind=kind, fence=fence, size=len(data))
+    if start or not prepared.insert_if_new(row):
+        stream = Stream.objects.filter(attempt_id=attempt_id, kind=kind)
+        current = stream.filter(fence=fence, closed_at=None)
+        if not current.filter(size=start).update(size=start + len(data)):
+            return _holds(current, start=start, data=data)
+        row = stream.get()
     # Small pieces, so that no read has to fetch more than it was asked for.
     Chunk.objects.bulk_create(
-        Chunk(stream_id=stream_id, start=start + at, data=data[at : at + CHUNK])
+        Chunk(stream=row, start=start + at, data=data[at : at + CHUNK])
         for at in range(0, len(data), CHUNK)
     )
     return True
@@ -85,19 +83,24 @@ def _holds(streams: QuerySet[Stream], *, start: int, data: bytes) -> bool:
     return stream_id is not None and _bytes_of(stream_id, start, end) == data
 
 
-def close_streams(attempt_id: int, *, now: datetime, fence: int | None = None) -> None:
-    """Say that nothing will follow; a stream closed before stays as it is.
+def closing(attempt_id: int, *, fence: int, now: datetime) -> Insert:
+    """Return the step that says of both streams that nothing will follow, whoever writes.
 
-    Without a ``fence``, whoever writes: so the rescuer closes what a lost worker left open.
+    What was never printed to is made closed, so that nobody can begin it.
     """
-    where = {"attempt_id": attempt_id, "closed_at": None}
-    prepared.write(Stream, where if fence is None else where | {"fence": fence}, {"closed_at": now})
+    words = {"attempt_id": attempt_id, "fence": fence, "closed_at": now}
+    return Insert(*(Stream(kind=kind, **words) for kind in StreamKind), conflict=_CLOSED)
+
+
+#: A stream that was closed before stays as it is.
+_CLOSED = """(attempt_id, kind) DO UPDATE
+    SET closed_at = COALESCE(logs_app_stream.closed_at, EXCLUDED.closed_at)"""
 
 
 def read(attempt_id: int, kind: StreamKind, *, offset: int, size: int) -> Slice:
     """Return up to ``size`` characters from byte ``offset`` (W-20).
 
-    An attempt that has not started has printed nothing yet, and more may come.
+    An attempt that runs and has printed nothing yet has an empty stream, and more may come.
     """
     problems = []
     if offset < 0:
@@ -107,8 +110,6 @@ def read(attempt_id: int, kind: StreamKind, *, offset: int, size: int) -> Slice:
     if problems:
         raise InvalidParameters.of(problems)
     extent = _extent_of(attempt_id, kind)
-    if extent is None:
-        return Slice("", offset, is_end=False)
     if offset > extent.size:
         raise InvalidParameters(
             f"offset must be at most the stream's size, {extent.size} bytes, not {offset}"
@@ -119,8 +120,6 @@ def read(attempt_id: int, kind: StreamKind, *, offset: int, size: int) -> Slice:
 def read_all(attempt_id: int, kind: StreamKind, *, limit: int = WHOLE) -> Slice:
     """Return everything so far; refused if that is more than ``limit`` bytes."""
     extent = _extent_of(attempt_id, kind)
-    if extent is None:
-        return Slice("", 0, is_end=False)
     if extent.size > limit:
         piecewise = "readResult" if kind is StreamKind.RESULT else "readExecuteLog"
         raise Refused(
@@ -136,10 +135,14 @@ def pieces_of_log(attempt_id: int) -> Iterator[bytes]:
     return map(bytes, chunks.order_by("start").values_list("data", flat=True).iterator(16))
 
 
-def _extent_of(attempt_id: int, kind: StreamKind) -> _Extent | None:
-    """Read size and end in one statement, and before the bytes: both only ever grow (X-31)."""
-    rows = _extent(attempt_id, int(kind))
-    return _Extent(*rows[0][:2], is_closed=rows[0][2] is not None) if rows else None
+def _extent_of(attempt_id: int, kind: StreamKind) -> _Extent:
+    """Read size and end in one statement, and before the bytes: both only ever grow (X-31).
+
+    A stream is made for its first bytes, or at its end.
+    """
+    for stream_id, size, closed_at in _extent(attempt_id, int(kind)):
+        return _Extent(stream_id, size, is_closed=closed_at is not None)
+    return _Extent(0, 0, is_closed=False)
 
 
 @prepared.select

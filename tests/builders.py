@@ -18,6 +18,7 @@ from jobs import keys
 from jobs.models import App, Job
 from logs_app import store
 from logs_app.models import StreamKind
+from sentinel_project.chained import chained
 from tasks_app.models import Attempt, Task
 from tasks_app.rules.states import (
     FINAL,
@@ -104,7 +105,7 @@ class TaskFactory(DjangoModelFactory):
 
 
 class AttemptFactory(DjangoModelFactory):
-    """An attempt with its two streams, closed if it has ended."""
+    """An attempt; if it has ended, its two streams are closed."""
 
     class Meta:
         model = Attempt
@@ -128,9 +129,13 @@ class AttemptFactory(DjangoModelFactory):
 
     @factory.post_generation
     def streams(self: Any, create: bool, extracted: Any, **kwargs: Any) -> None:
-        store.open_streams(self.pk, fence=self.fence)
         if self.ended_at is not None:
-            store.close_streams(self.pk, now=self.ended_at)
+            close_streams(self.pk, fence=self.fence, now=self.ended_at)
+
+
+def close_streams(attempt_id: int, *, fence: int, now: datetime) -> None:
+    """Say that nothing will follow, as the end of an attempt does."""
+    chained(store.closing(attempt_id, fence=fence, now=now))
 
 
 def make_app(**words: Any) -> App:
@@ -154,5 +159,5 @@ def make_output(data: bytes, *, kind: StreamKind, is_closed: bool, **words: Any)
     attempt = make_attempt(**words)
     assert store.append(attempt.pk, kind, fence=attempt.fence, start=0, data=data)
     if is_closed:
-        store.close_streams(attempt.pk, now=NOW)
+        close_streams(attempt.pk, fence=attempt.fence, now=NOW)
     return attempt

@@ -9,8 +9,8 @@ from typing import Any
 from django.db.models import F
 
 from jobs.rules.enums import JobStatus
-from logs_app import store
 from sentinel_project import prepared
+from sentinel_project.chained import Insert, chained
 from tasks_app.models import Attempt, Task
 from tasks_app.rules.states import AttemptStatus, Reason, TaskStatus
 from tasks_app.transitions import moves
@@ -29,7 +29,7 @@ def claim(
     ``starts``: the attempt is RUNNING from its first commit on, for content that the worker itself
     is about to run.
     """
-    if not moves.move(
+    claimed = moves.moving(
         task.pk,
         {TaskStatus.READY},
         TaskStatus.RUNNING,
@@ -40,22 +40,26 @@ def claim(
         reason="",
         reason_text="",
         **moves.NOT_RUNG,
-    ):
+    )
+    attempt = _opened(task, worker, lease_until, now, starts=starts)
+    if not chained(claimed, Insert(attempt)):
         return None
-    task.fence += 1
-    task.attempt_count += 1
+    task.fence, task.attempt_count = attempt.fence, attempt.number
     task.status = TaskStatus.RUNNING
-    return _open_attempt(task, worker, lease_until, now, starts=starts)
+    moves.note_move(task.pk, TaskStatus.RUNNING)
+    moves.announce(task, TaskStatus.RUNNING, now)
+    return attempt
 
 
-def _open_attempt(
+def _opened(
     task: Task, worker: str, lease_until: datetime, now: datetime, *, starts: bool
 ) -> Attempt:
+    """Return the next attempt of a task, unsaved."""
     status = AttemptStatus.RUNNING if starts else AttemptStatus.STARTING
-    attempt = Attempt(
+    return Attempt(
         task=task,
-        number=task.attempt_count,
-        fence=task.fence,
+        number=task.attempt_count + 1,
+        fence=task.fence + 1,
         status=status.value,
         worker=worker,
         ready_at=task.ready_at,
@@ -67,10 +71,6 @@ def _open_attempt(
         content=task.job.content,
         extra=task.job.extra if task.extra is None else task.extra,
     )
-    prepared.insert(attempt)
-    store.open_streams(attempt.pk, fence=attempt.fence)
-    moves.announce(task, TaskStatus.RUNNING, now)
-    return attempt
 
 
 def keep_rendered(attempt: Attempt, content: str, extra: Mapping[str, Any]) -> None:
@@ -95,12 +95,10 @@ def settle(attempt: Attempt, ending: Ending, *, now: datetime) -> Task | None:
 
     Return the task as it is afterwards. None: the attempt was taken over, its report is ignored.
     """
+    if ending.status is AttemptStatus.SUCCESS:
+        return _succeed(attempt, ending, now)
     if not moves.close(attempt, ending, now):
         return None
-    if ending.status is AttemptStatus.SUCCESS:
-        # Whatever was asked of the task meanwhile, its success came first: no need to read it.
-        moves.end(attempt.task, TaskStatus.SUCCESS, "", "", now)
-        return attempt.task
     task = moves.task_of(attempt)
     match ending.status:
         case AttemptStatus.KILLED:
@@ -108,6 +106,16 @@ def settle(attempt: Attempt, ending: Ending, *, now: datetime) -> Task | None:
         case _:
             _retry_or_fail(task, ending, now)
     return task
+
+
+def _succeed(attempt: Attempt, ending: Ending, now: datetime) -> Task | None:
+    """Whatever was asked of the task meanwhile, its success came first: no need to read it."""
+    steps = moves.closing(attempt, ending, now)
+    steps += moves.ending(attempt.task, TaskStatus.SUCCESS, "", "", now)
+    if not chained(*steps):
+        return None
+    moves.note_end(attempt.task, TaskStatus.SUCCESS, now)
+    return attempt.task
 
 
 @moves.atomic

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from logs_app import store
 from sentinel_project import prepared
+from sentinel_project.chained import Insert, Step, chained
 from tasks_app.models import Attempt, Change, Event, Task, TaskNote
 from tasks_app.rules.states import ALLOWED, LIVE, TaskStatus
 from tasks_app.transitions.values import Ending
@@ -36,13 +37,35 @@ def end(
     guard: Mapping[str, Any] | None = None,
 ) -> bool:
     """Make the task final and leave the event of its end."""
-    stamps = {"reason": reason, "reason_text": text, "ended_at": now}
-    if not move(task.pk, sources, target, guard=guard, **stamps):
+    if not chained(*ending(task, target, reason, text, now, sources=sources, guard=guard)):
         return False
-    task.status = target
-    leave_event(task, now)
-    announce(task, target, now, reason=reason, text=text)
+    note_end(task, target, now, reason=reason, text=text)
     return True
+
+
+def ending(
+    task: Task,
+    target: TaskStatus,
+    reason: str,
+    text: str,
+    now: datetime,
+    *,
+    sources: Collection[TaskStatus] = (TaskStatus.RUNNING,),
+    guard: Mapping[str, Any] | None = None,
+) -> list[Step]:
+    """Return the steps that make the task final and leave the event of its end."""
+    stamps = {"reason": reason, "reason_text": text, "ended_at": now}
+    moved = moving(task.pk, sources, target, guard=guard, **stamps)
+    return [moved, Insert(Event(job_id=task.job_id, task_id=task.pk, created_at=now))]
+
+
+def note_end(
+    task: Task, target: TaskStatus, now: datetime, *, reason: str = "", text: str = ""
+) -> None:
+    """Say of a task that it has become final."""
+    task.status = target
+    note_move(task.pk, target)
+    announce(task, target, now, reason=reason, text=text)
 
 
 def move(
@@ -53,17 +76,38 @@ def move(
     guard: Mapping[str, Any] | None = None,
     **stamps: Any,
 ) -> bool:
+    moved = prepared.update(moving(task_id, sources, target, guard=guard, **stamps))
+    if moved:
+        note_move(task_id, target)
+    return bool(moved)
+
+
+def moving(
+    task_id: int,
+    sources: Collection[TaskStatus],
+    target: TaskStatus,
+    *,
+    guard: Mapping[str, Any] | None = None,
+    **stamps: Any,
+) -> prepared.Update:
+    """Return the guarded write that moves a task along an edge that is listed."""
     assert all(target in ALLOWED[s] or target is s for s in sources), (sources, target)
     where = {"pk": task_id, "status__in": [s.value for s in sources], **(guard or {})}
-    moved = prepared.write(Task, where, {"status": target.value, **stamps})
-    if moved:
-        logger.info("task.%s", target.name.lower(), extra={"task_id": task_id})
-    return bool(moved)
+    return prepared.Update(Task, where, {"status": target.value, **stamps})
+
+
+def note_move(task_id: int, target: TaskStatus) -> None:
+    logger.info("task.%s", target.name.lower(), extra={"task_id": task_id})
 
 
 def close(attempt: Attempt, ending: Ending, now: datetime) -> bool:
     """End a live attempt and seal what it printed. False: it is not live any more."""
-    closed = prepared.write(
+    return bool(chained(*closing(attempt, ending, now)))
+
+
+def closing(attempt: Attempt, ending: Ending, now: datetime) -> list[Step]:
+    """Return the steps that end a live attempt and seal what it printed."""
+    closed = prepared.Update(
         Attempt,
         {"pk": attempt.pk, "status__in": LIVE_VALUES},
         {
@@ -74,9 +118,7 @@ def close(attempt: Attempt, ending: Ending, now: datetime) -> bool:
             "reason_text": ending.text,
         },
     )
-    if closed:
-        store.close_streams(attempt.pk, now=now)
-    return bool(closed)
+    return [closed, store.closing(attempt.pk, fence=attempt.fence, now=now)]
 
 
 def task_of(attempt: Attempt) -> Task:

@@ -305,7 +305,7 @@ class RefusingRow:
 
     def __call__(self, execute: Callable[..., object], sql: str, params: Any, *rest: Any) -> object:
         found = self.by_id.search(sql)
-        if sql.startswith(self.start) and found:
+        if self.start in sql and found:
             place = sql[: found.start()].count("%s")
             if params[place] == self.pk:
                 raise DataError("value out of range")

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,6 +16,7 @@ from logs_app import retention, store
 from logs_app.models import Chunk, Stream, StreamKind
 from logs_app.store import Slice
 from sentinel_project.errors import InvalidParameters, NotFound, Refused
+from tests.builders import close_streams
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +28,6 @@ EMOJI = "😀".encode()
 
 @pytest.fixture
 def attempt() -> int:
-    store.open_streams(ATTEMPT, fence=FENCE)
     return ATTEMPT
 
 
@@ -45,7 +45,7 @@ def stored(kind: StreamKind = RESULT) -> bytes:
 
 
 def close() -> None:
-    store.close_streams(ATTEMPT, now=NOW)
+    close_streams(ATTEMPT, fence=FENCE, now=NOW)
 
 
 # Appending
@@ -95,29 +95,36 @@ def test_a_closed_stream_takes_nothing(attempt: int) -> None:
 
 def test_streams_are_closed_once(attempt: int) -> None:
     close()
-    store.close_streams(attempt, now=NOW.replace(year=2027))
+    close_streams(attempt, fence=FENCE, now=NOW.replace(year=2027))
 
     assert set(Stream.objects.values_list("closed_at", flat=True)) == {NOW}
 
 
-def test_a_stale_fence_closes_nothing(attempt: int) -> None:
-    store.close_streams(attempt, now=NOW, fence=FENCE - 1)
-    assert append(b"still open")
+def test_a_stream_that_was_never_printed_to_is_made_closed(attempt: int) -> None:
+    """X-31: nobody can begin it any more."""
+    append(b"ours", kind=LOG)
+    close()
 
-    store.close_streams(attempt, now=NOW, fence=FENCE)
-    assert read().is_end
+    assert (read().text, read().is_end) == ("", True)
+    assert not append(b"too late")
+    assert Stream.objects.filter(attempt_id=attempt).count() == 2
 
 
-def test_the_streams_of_an_attempt_are_opened_once(attempt: int) -> None:
-    with pytest.raises(IntegrityError), transaction.atomic():
-        store.open_streams(attempt, fence=FENCE + 1)
+def test_a_stream_is_begun_with_its_first_bytes_and_under_their_fence(attempt: int) -> None:
+    assert not append(b"not the first", start=3)
+    assert append(b"one")
+    assert append(b"one"), "sent again, it is there already"
+    assert not append(b"one", fence=FENCE - 1)
+    assert stored() == b"one"
 
 
 # Reading
 
 
-def test_an_attempt_that_has_not_started_answers_nothing_at_the_same_offset() -> None:
-    assert read(offset=5) == Slice("", 5, is_end=False)
+def test_an_attempt_that_has_printed_nothing_yet_has_an_empty_stream() -> None:
+    assert read() == Slice("", 0, is_end=False)
+    with pytest.raises(InvalidParameters, match="0 bytes, not 5"):
+        read(offset=5)
     assert store.read_all(ATTEMPT, LOG) == Slice("", 0, is_end=False)
 
 
@@ -203,7 +210,6 @@ def test_whatever_was_appended_is_read_whole_and_ends_once(
     db: None, chunks: list[bytes], size: int
 ) -> None:
     retention.delete_of([ATTEMPT])
-    store.open_streams(ATTEMPT, fence=FENCE)
     end = 0
     for chunk in chunks:
         assert append(chunk, start=end)
@@ -282,18 +288,15 @@ def test_chunks_that_went_missing_are_no_end(attempt: int) -> None:
 
 
 def test_deleting_an_attempts_output_leaves_the_others(attempt: int) -> None:
-    store.open_streams(8, fence=1)
     store.append(8, LOG, fence=1, start=0, data=b"theirs")
     append(b"ours")
     assert store.sizes([attempt, 8, 9]) == {
         (attempt, RESULT): 4,
-        (attempt, LOG): 0,
-        (8, RESULT): 0,
         (8, LOG): 6,
     }
 
     assert retention.delete_of([attempt, 9]) == 4
 
-    assert store.sizes([attempt, 8]) == {(8, RESULT): 0, (8, LOG): 6}
+    assert store.sizes([attempt, 8]) == {(8, LOG): 6}
     assert stored() == b""
     assert store.read(8, LOG, offset=0, size=10).text == "theirs"

@@ -16,6 +16,7 @@ from django.db import DatabaseError, connection, transaction
 from logs_app import store
 from logs_app.models import Chunk, Stream, StreamKind
 from logs_app.store import Fenced, Writer
+from tests.builders import close_streams
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +27,6 @@ RESULT, LOG = StreamKind.RESULT, StreamKind.LOG
 
 @pytest.fixture
 def attempt() -> int:
-    store.open_streams(ATTEMPT, fence=FENCE)
     return ATTEMPT
 
 
@@ -117,7 +117,7 @@ def test_nothing_printed_costs_no_query(
 def test_a_writer_who_lost_the_attempt_is_told_and_its_printers_are_not(writer: Writer) -> None:
     writer.log(b"before")
     writer.flush()
-    store.close_streams(ATTEMPT, now=NOW)
+    close_streams(ATTEMPT, fence=FENCE, now=NOW)
     writer.log(b"after")
 
     with pytest.raises(Fenced):
@@ -175,7 +175,7 @@ def test_finishing_again_after_a_rollback_writes_the_same(writer: Writer) -> Non
 
     with transaction.atomic():
         writer.finish()
-        store.close_streams(ATTEMPT, now=NOW)
+        close_streams(ATTEMPT, fence=FENCE, now=NOW)
 
     assert stored() == b"written " + flood
 

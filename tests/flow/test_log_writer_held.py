@@ -15,7 +15,7 @@ from django.db import connection, connections, transaction
 from logs_app import store
 from logs_app.models import Chunk, StreamKind
 from sentinel_project import clock
-from tests.builders import make_attempt
+from tests.builders import close_streams, make_attempt
 from tests.flow.executions import eventually
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -70,7 +70,7 @@ def before_it_writes(held: Held, _: str) -> None:
 
 def after_its_commit(held: Held, sql: str) -> None:
     """The bytes are stored, and the buffer does not know."""
-    if sql.startswith("UPDATE"):
+    if 'INTO "logs_app_stream"' in sql or sql.startswith("UPDATE"):
         transaction.on_commit(held.wait)
 
 
@@ -100,7 +100,7 @@ def test_a_flush_that_comes_back_during_the_end_takes_nothing_from_it(rest: byte
 
             with transaction.atomic(), connection.execute_wrapper(let_it_come_back):
                 writer.finish()
-                store.close_streams(attempt.pk, now=clock.now())
+                close_streams(attempt.pk, fence=attempt.fence, now=clock.now())
             futures.wait([flushing], timeout=30)
 
     assert stored(attempt.pk) == HEAD + rest
@@ -116,7 +116,7 @@ def test_a_flush_that_comes_after_the_end_is_not_told_that_the_run_was_taken_awa
         with held.running(before_it_writes) as flushing:
             with transaction.atomic():
                 writer.finish()
-                store.close_streams(attempt.pk, now=clock.now())
+                close_streams(attempt.pk, fence=attempt.fence, now=clock.now())
             held.let_go()
             flushing.result(30)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -17,6 +18,7 @@ from django.db.models.functions import Now
 
 from jobs.models import App, Job
 from sentinel_project import clock
+from sentinel_project.chained import Step
 from tasks_app import planner, rescuer, transitions
 from tasks_app.models import Attempt, Event, Task
 from tasks_app.planner import events
@@ -151,11 +153,15 @@ def check_before_insert(patch: pytest.MonkeyPatch) -> None:
 def event_after_commit(patch: pytest.MonkeyPatch) -> None:
     """Tell of the end once it is committed, as one would call a dependency trigger."""
 
-    def leave_event(task: Task, now: datetime) -> None:
-        words = {"job_id": task.job_id, "task_id": task.pk, "created_at": now}
-        transaction.on_commit(lambda: Event.objects.create(**words))
+    steps_of = moves.ending
 
-    patch.setattr(moves, "leave_event", leave_event)
+    def ending(task: Task, *words: Any, **more: Any) -> list[Step]:
+        moved, _ = steps_of(task, *words, **more)
+        event = {"job_id": task.job_id, "task_id": task.pk, "created_at": words[-1]}
+        transaction.on_commit(lambda: Event.objects.create(**event))
+        return [moved]
+
+    patch.setattr(moves, "ending", ending)
 
 
 def no_child_lock(patch: pytest.MonkeyPatch) -> None:

@@ -150,12 +150,12 @@ def test_a_file_that_cannot_be_read_costs_only_itself(db: None, tmp_path: Path) 
 def test_an_end_that_the_database_refuses_is_set_aside_and_not_tried_again(
     committed_db: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    refused, fine = make_attempt(), make_attempt()
+    refused, fine = make_attempt(pk=987_654), make_attempt()
     leave(tmp_path, refused)
     leave(tmp_path, fine)
 
     def refuse(execute: Callable[..., object], sql: str, params: Any, *rest: object) -> object:
-        if sql.startswith('UPDATE "tasks_app_attempt"') and refused.pk in params:
+        if 'UPDATE "tasks_app_attempt"' in sql and refused.pk in params:
             raise DataError("out of range")
         return execute(sql, params, *rest)
 

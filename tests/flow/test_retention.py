@@ -22,7 +22,7 @@ from tasks_app import housekeeping
 from tasks_app.models import Attempt, Task
 from tasks_app.retention import output
 from tasks_app.rules.states import AttemptStatus, TaskStatus
-from tests.builders import make_app, make_attempt, make_job, make_task
+from tests.builders import close_streams, make_app, make_attempt, make_job, make_task
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,7 @@ def printed(job: Job, *, days: int, text: bytes = b"four") -> Attempt:
     task = make_task(TaskStatus.RUNNING, job=job, attempt_count=0)
     attempt = make_attempt(task=task)
     store.append(attempt.pk, StreamKind.RESULT, fence=attempt.fence, start=0, data=text)
-    store.close_streams(attempt.pk, now=ended_at)
+    close_streams(attempt.pk, fence=attempt.fence, now=ended_at)
     Attempt.objects.filter(pk=attempt.pk).update(status=AttemptStatus.SUCCESS.value)
     Task.objects.filter(pk=task.pk).update(status=TaskStatus.SUCCESS.value, ended_at=ended_at)
     return attempt

@@ -16,7 +16,7 @@ from sentinel_project import clock
 from tasks_app.models import Task
 from tasks_app.retention import output, tasks
 from tasks_app.rules.states import TaskStatus
-from tests.builders import make_job, make_task
+from tests.builders import close_streams, make_job, make_task
 
 pytestmark = pytest.mark.django_db
 
@@ -58,7 +58,7 @@ def old_run(*, attempts: int = 1, text: str = TEXT) -> Task:
         Stream.objects.filter(attempt_id=attempt.pk).update(closed_at=None)
         data = text.encode()
         assert store.append(attempt.pk, StreamKind.RESULT, fence=attempt.fence, start=0, data=data)
-        store.close_streams(attempt.pk, now=ended_at)
+        close_streams(attempt.pk, fence=attempt.fence, now=ended_at)
     return task
 
 

@@ -23,7 +23,7 @@ from logs_app.tail import Places, Tail
 from sentinel_project.errors import Refused
 from sentinel_project.serving.command import web_command
 from tasks_app.models import Attempt
-from tests.builders import KEY, NOW, make_app, make_attempt, make_output, make_task
+from tests.builders import KEY, NOW, close_streams, make_app, make_attempt, make_output, make_task
 from tests.caller import Caller, sign
 from tests.engine import database_url
 from tests.flow.executions import eventually
@@ -322,7 +322,7 @@ def test_what_is_printed_is_told_and_the_end_too(web: Web) -> None:
         assert next(heard) == ("", 4, {"log": "one\n"})
         web.print("zwei: ü\n")
         assert next(heard) == ("", 13, {"log": "zwei: ü\n"})
-        store.close_streams(web.attempt.pk, now=NOW)
+        close_streams(web.attempt.pk, fence=web.attempt.fence, now=NOW)
         assert list(heard) == [("end", 13, {"offset": 13})]
 
 
