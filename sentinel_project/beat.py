@@ -143,7 +143,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
             self._steadiness = Steadiness(now, clock.monotonic())
         if self._steadiness.is_steady(now, clock.monotonic()):
             return True
-        is_confirmed = timekeeping.is_backed_by_host()
+        is_confirmed = timekeeping.is_backed_by_host(now)
         return self._steadiness.is_steady(now, clock.monotonic(), is_confirmed=is_confirmed)
 
     def _tell_of_clock(self, now: datetime) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], datetime]
 
-#: A difference that a round trip may make is none.
+#: What two readings of one clock may differ by, beside their round trips.
 _TOLERANCE = timedelta(milliseconds=50)
 _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 #: What the clock of the boot read at ``_ZERO``, as agreed on, and when that was, by the same clock.
@@ -33,11 +33,15 @@ def wall() -> datetime:
     return datetime.now(UTC)
 
 
-def agree(theirs: datetime, *, at: float) -> None:
-    """Go by ``theirs`` from now on, which was read when the clock of the boot said ``at``."""
+def agree(theirs: datetime, *, at: float, within: float = 0) -> None:
+    """Go by ``theirs`` from now on, which was read when the clock of the boot said ``at``.
+
+    It was read ``within`` so many seconds of it: a difference that this explains is none.
+    """
     global _agreed
     course = timedelta(seconds=at) - (theirs - _ZERO)
-    if _agreed is not None and abs(course - _agreed[0]) < _TOLERANCE:
+    explained = _TOLERANCE + timedelta(seconds=within)
+    if _agreed is not None and abs(course - _agreed[0]) < explained:
         course = _agreed[0]
     _agreed = course, at
 

@@ -44,7 +44,7 @@ def run_task(self: Task[..., None], task_id: int, group_id: int | None = None) -
 
     Celery's retry is the bell of the next attempt (X-6).
     """
-    timekeeping.agree()
+    timekeeping.keep_agreeing()
     worker = self.request.hostname or ""
     turn = None if group_id is None else Turn(group_id, clock.monotonic() + _TURN)
     finished = runner.run(task_id, worker=worker, clock=clock.now, turn=turn)
@@ -94,6 +94,7 @@ def trigger_dependents(spared: int | None = None) -> None:
 @app.task(name=SWEEP)
 def sweep() -> None:
     """Do the housekeeping, as django-celery-beat's table says when."""
+    timekeeping.keep_agreeing()
     housekeeping.sweep(now=clock.now())
 
 

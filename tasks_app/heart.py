@@ -163,11 +163,11 @@ class Heart:
         rows = Attempt.objects.filter(pk__in=mine, status__in=_LIVE)
         renewed = rows.update(lease_until=Now() + self.lease.length)
         self._beat_at = asked_at
-        timekeeping.agree()
         kept = charges if renewed == len(charges) else self._look(charges)
         for charge in kept:
             charge.confirmed_at = asked_at
             charge.stop.renew()
+        timekeeping.keep_agreeing()
 
     def _look(self, charges: list[Charge]) -> list[Charge]:
         """Pass on kill requests, fence what was taken away, and return what is still ours."""

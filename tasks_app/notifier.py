@@ -10,7 +10,7 @@ import threading
 
 from django.db import connection
 
-from sentinel_project import clock
+from sentinel_project import clock, timekeeping
 from tasks_app import notices
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class Notifier:
         pause = 0.0
         while not self._stopping.wait(pause):
             try:
+                timekeeping.agree()
                 self._watch()
                 # As long as there is much to send, there is no pause.
                 pause = 0.0 if notices.run_once(clock.now) else _PAUSE

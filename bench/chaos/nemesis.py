@@ -128,8 +128,11 @@ class Nemesis:
         world.free_disk()
 
     def _step(self, names: Sequence[str]) -> None:
+        """Put the clock of a part wrong, while it runs or just before it starts anew."""
         name = self._chance.choice(names)
         world.step_clock(name, self._chance.choice([-3600, 3600]))
+        if self._chance.random() < 0.5:
+            self._kill(name)
         self._rest(10)
         world.step_clock(name, 0)
 

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 
 from tasks_app.guard import cgroup
@@ -27,6 +28,8 @@ _PROGRAM = "import sys; sys.path.insert(0, {!r}); from tasks_app.guard import fo
 _INTERPRETER = (sys.executable, "-I", "-S", "-X", "utf8", "-c")
 _COMMAND = (*_INTERPRETER, _PROGRAM.format(str(_ROOT), "forkserver.main()"))
 _FORK = b"F"
+#: So many seconds it has to start, or to take what it is sent.
+_WITHIN = 10.0
 
 
 class ForkServer:
@@ -67,36 +70,44 @@ class ForkServer:
         Returns which server was asked, for ``forget``. One that just died says nothing.
         """
         with self._lock:
-            if self._control is None or self._owner != os.getpid():
-                self._control = self._started()
             try:
-                socket.send_fds(self._control, [_FORK], descriptors)
-            except ConnectionError:
-                # It was killed, which is no reason to start nothing from now on.
-                self._control.close()
-                self._control = self._started()
-                socket.send_fds(self._control, [_FORK], descriptors)
-            return self._asked
+                return self._sent(descriptors)
+            except (ConnectionError, TimeoutError):
+                # It was killed or stopped, which is no reason to start nothing from now on.
+                self._drop()
+                return self._sent(descriptors)
 
     def forget(self, asked: int | None = None) -> None:
-        """Let it end when it next looks, and have another fork from now on; a newer one stays."""
+        """Have another fork from now on, unless there is a newer one; it ends with its last run."""
         with self._lock:
-            if self._control is None or asked not in (None, self._asked):
-                return
+            if asked in (None, self._asked):
+                self._drop()
+
+    def _sent(self, descriptors: Sequence[int]) -> int:
+        if self._control is None or self._owner != os.getpid():
+            self._control = self._started()
+        socket.send_fds(self._control, [_FORK], descriptors)
+        return self._asked
+
+    def _drop(self) -> None:
+        if self._control is None:
+            return
+        with suppress(OSError):  # it is gone
             self._control.shutdown(socket.SHUT_RDWR)  # a child of ours may hold a copy
-            self._control.close()
-            self._control = None
+        self._control.close()
+        self._control = None
 
     def _started(self) -> socket.socket:
         self._owner = os.getpid()
         self._asked += 1
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control.settimeout(_WITHIN)  # whoever waits longer holds up all others
         launched: Future[None] = Future()
         words = (theirs, launched)
         threading.Thread(target=self._own, args=words, name="fork server", daemon=True).start()
         try:
-            launched.result()
-        except OSError:
+            launched.result(_WITHIN)
+        except BaseException:
             control.close()
             raise
         return control
@@ -115,7 +126,7 @@ class ForkServer:
                     start_new_session=True,
                     pass_fds=(theirs.fileno(),),
                 )
-            except OSError as error:
+            except BaseException as error:  # raised again by whoever waits
                 launched.set_exception(error)
                 return
         self.pid = process.pid

@@ -33,7 +33,7 @@ from tasks_app.executors.base import (
 from tasks_app.executors.containment import choose
 from tasks_app.executors.environment import root_refusal
 from tasks_app.executors.streams import Streams
-from tasks_app.executors.tree import Tree
+from tasks_app.executors.tree import NotStarted, Tree
 
 _POLL_SECONDS = 0.2
 _LINGER_SECONDS = 0.5
@@ -53,11 +53,18 @@ def run_command(
     refusal = root_refusal(os.geteuid(), os.environ)
     if refusal is not None:
         return failed("ROOT_REFUSED", refusal)
-    if stop.reason is not None:
-        return stopped(stop.reason)
     try:
-        server = choose().server
-        tree = Tree(argv, env=env, cwd=cwd, server=server, words=_words(execution))
+        tree = Tree(
+            argv,
+            env=env,
+            cwd=cwd,
+            server=choose().server,
+            words=_words(execution),
+            may_start=lambda: stop.reason is None,
+        )
+    except NotStarted:
+        assert stop.reason is not None
+        return stopped(stop.reason)
     except OSError as error:
         return failed("SPAWN_FAILED", f"{argv[0]} could not be started: {error.strerror}.")
     return _attend(tree, execution, output, stop)

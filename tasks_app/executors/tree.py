@@ -10,7 +10,7 @@ import secrets
 import socket
 import struct
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -32,6 +32,14 @@ _START_SECONDS = 30.0
 _WRITER = struct.Struct("3i")
 
 
+#: Each start takes descriptors and a place in the server's queue: hundreds at once take turns.
+_STARTS = threading.BoundedSemaphore(16)
+
+
+class NotStarted(Exception):
+    """It was to be stopped before it began."""
+
+
 class Tree:
     """A command and everything that came out of it, kept together by its first process.
 
@@ -50,6 +58,7 @@ class Tree:
         cwd: Path,
         server: ForkServer,
         words: Mapping[str, float] | None = None,
+        may_start: Callable[[], bool] = lambda: True,
     ) -> None:
         self.is_started = False
         self.is_gone = False
@@ -75,11 +84,12 @@ class Tree:
             "words": words or {},
         }
         text = json.dumps(request).encode()
-        # One that was asked of a server which just died has not even been begun.
-        if not (self._begin(text, server) or self._begin(text, server)):
-            raise OSError(errno.ECHILD, "no process could be made that guards its tree")
+        with _STARTS:
+            # One that was asked of a server which just died has not even been begun.
+            if not (self._begin(text, server, may_start) or self._begin(text, server, may_start)):
+                raise OSError(errno.ECHILD, "no process could be made that guards its tree")
 
-    def _begin(self, request: bytes, server: ForkServer) -> bool:
+    def _begin(self, request: bytes, server: ForkServer, may_start: Callable[[], bool]) -> bool:
         """Have the command started; False: nobody was there to do it. OSError: it cannot be."""
         self._is_silent = False
         with contextlib.ExitStack() as on_failure:
@@ -87,8 +97,9 @@ class Tree:
             on_failure.enter_context(self._channel)
             with theirs:
                 asked = self._fork(theirs, server, on_failure)
-            is_begun = self._ask(request, server, asked)
+            is_begun = self._is_answered(server, asked)
             if is_begun:
+                self._ask(request, may_start)
                 on_failure.pop_all()
         return is_begun
 
@@ -110,22 +121,26 @@ class Tree:
         self.stdout, self.stderr = ours
         return asked
 
-    def _ask(self, request: bytes, server: ForkServer, asked: int) -> bool:
-        """Say what is to be run, and wait until it runs or cannot; False: nobody listens."""
+    def _is_answered(self, server: ForkServer, asked: int) -> bool:
+        """Wait for the first word of the first process; False: there is none."""
         deadline = monotonic() + _START_SECONDS
-        self._channel.settimeout(_START_SECONDS)
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            self._channel.sendall(LENGTH.pack(len(request)) + request)
-        while not (self.is_started or self.is_over):
+        while not (self._is_heard or self.is_over):
             if (left := deadline - monotonic()) <= 0:
-                # It was stopped, and answers nobody. What is left is that it starts this later.
+                # The server was stopped. Should it wake up, its child finds a closed channel.
                 server.forget(asked)
-                self.kill()
                 raise OSError(errno.ETIMEDOUT, "the process that guards its tree did not answer")
             self.wait(left)
         if not self._is_heard:
             server.forget(asked)
         return self._is_heard
+
+    def _ask(self, request: bytes, may_start: Callable[[], bool]) -> None:
+        """Say what is to be run, unless that may not start any more."""
+        if not may_start():
+            raise NotStarted
+        self._channel.settimeout(_START_SECONDS)
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            self._channel.sendall(LENGTH.pack(len(request)) + request)
 
     @property
     def is_running(self) -> bool:
@@ -205,9 +220,11 @@ class Tree:
                 self.is_gone = True
 
     def _command(self, command: bytes) -> None:
-        # An init that died hears nothing; its silence is noticed by whoever waits next.
-        with contextlib.suppress(ConnectionError):
-            self._channel.sendall(command)
+        # One that died hears nothing, and its silence is noticed by whoever waits next. The channel
+        # of one that was stopped may be full: it is not waited for, but found in the hunt.
+        self._channel.settimeout(0)
+        with contextlib.suppress(OSError):
+            self._channel.send(command)
 
     def _hunt(self) -> bool:
         """End what can be found from outside, since the first process cannot tell any more.

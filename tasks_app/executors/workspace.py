@@ -98,8 +98,7 @@ def sweep_cgroups() -> None:
     folder = cgroup.own_folder()
     for group in cgroup.abandoned(folder) if folder is not None else []:
         group.kill()
-        with suppress(OSError):  # its processes are ending: the next sweep removes it
-            group.remove()
+        group.remove()  # the next sweep does, if its processes are still ending
 
 
 def _is_left(home: Path, root: Path) -> bool:

@@ -55,7 +55,7 @@ class Cgroup:
     def kill(self) -> None:
         """End every process of it at once, those that are being forked too."""
         if self._folder is not None:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # it is gone, or another user's: who lives there is looked at
                 (self._folder / "cgroup.kill").write_text("1")
 
     def is_populated(self) -> bool:
@@ -67,11 +67,14 @@ class Cgroup:
         return False
 
     def remove(self) -> None:
-        """Remove it, and what was made below, once nothing lives there."""
+        """Remove it, and what was made below, once nothing lives there.
+
+        Content may have taken our rights away; what cannot be removed is empty and harmless.
+        """
         if self._folder is None:
             return
         for folder, _, _ in os.walk(self._folder, topdown=False):
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 Path(folder).rmdir()
 
 

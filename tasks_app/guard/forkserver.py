@@ -27,24 +27,33 @@ _DESCRIPTORS = 3
 
 
 def serve(control: socket.socket, kind: str) -> None:
-    """Fork a first process for each message until the worker is gone."""
+    """Fork a first process for each message until the worker is gone, or has another server."""
     ours = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-    while descriptors := _received(control):
-        try:
-            if _fork(ours, kind) == 0:
-                _first(descriptors, kind, (control.fileno(), ours))
-        except OSError as error:
-            os.write(descriptors[0], f"failed {error.errno}\n".encode())
+    while (descriptors := _received(control)) is not None:
+        if len(descriptors) == _DESCRIPTORS:
+            _serve_one(descriptors, kind, (control.fileno(), ours))
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _received(control: socket.socket) -> list[int]:
-    """Return the descriptors of the next run; none: the worker is gone."""
+def _received(control: socket.socket) -> list[int] | None:
+    """Return the descriptors of the next run; None: nobody asks any more."""
     with suppress(ConnectionError):
-        _, descriptors, _, _ = socket.recv_fds(control, 1, _DESCRIPTORS)
-        return descriptors
-    return []
+        word, descriptors, _, _ = socket.recv_fds(control, 1, _DESCRIPTORS)
+        return descriptors if word else None
+    return None
+
+
+def _serve_one(descriptors: list[int], kind: str, own: tuple[int, int]) -> None:
+    """Fork a first process that has ``descriptors`` and none of our ``own``."""
+    try:
+        child = _fork(own[1], kind)
+    except OSError as error:
+        with suppress(OSError):  # whoever asked is gone
+            os.write(descriptors[0], f"failed {error.errno}\n".encode())
+        return
+    if child == 0:
+        _first(descriptors, kind, own)
 
 
 def _fork(ours: int, kind: str) -> int:
@@ -57,8 +66,16 @@ def _fork(ours: int, kind: str) -> int:
         child = os.fork()
     finally:
         if child != 0:
-            kernel.enter(ours)  # for a process may take another one only from its own
+            _return(ours)
     return child
+
+
+def _return(ours: int) -> None:
+    """Have the next child come from our own namespace: only from there it may get another one."""
+    try:
+        kernel.enter(ours)
+    except OSError as error:
+        sys.exit(f"the fork server cannot return to its namespace: {error.strerror}")
 
 
 def _first(descriptors: list[int], kind: str, own: tuple[int, ...]) -> None:
@@ -100,3 +117,7 @@ def main() -> None:
     gc.disable()
     gc.freeze()
     serve(control, kind)
+    # What still runs ends by its own channel. In a namespace it would end with us.
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()

@@ -6,6 +6,9 @@ import errno
 import os
 import signal
 import socket
+import subprocess
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -115,10 +118,11 @@ def test_a_server_that_is_killed_is_started_again(tmp_path: Path, containment: s
 def test_a_server_that_is_stopped_is_asked_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What could not be started is not started later either."""
+    """What could not be started is not started later either, and what runs goes on to its end."""
     monkeypatch.setattr(tree, "_START_SECONDS", 1.0)
-    marker = new_marker()
-    assert output("echo warm", tmp_path) == b"warm\n"
+    marker, healthy = new_marker(), new_marker()
+    running = Run(make_execution(f"sleep {healthy} & echo on; wait", root=tmp_path))
+    assert eventually(lambda: running.kept.result_bytes == b"on\n")
     stopped = server()
     stopped.send_signal(signal.SIGSTOP)
     try:
@@ -130,8 +134,11 @@ def test_a_server_that_is_stopped_is_asked_no_more(
     assert (outcome.ending, outcome.reason) == (Ending.FAILED, "SPAWN_FAILED")
     assert "did not answer" in outcome.message
     assert again == b"again\n"
-    assert eventually(lambda: not stopped.is_running())
     assert living(marker) == []
+    (sleeping,) = living(healthy)
+    sleeping.terminate()
+    assert running.outcome().exit_code == 0
+    assert eventually(lambda: not stopped.is_running())
 
 
 def test_a_server_that_has_no_room_says_so_and_goes_on(
@@ -153,6 +160,69 @@ def test_a_server_that_has_no_room_says_so_and_goes_on(
 
         said = ours.makefile("rb").read()
     assert said == b"failed %d\n" % errno.EAGAIN * 2
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOMEM, "no room"), MemoryError()], ids=repr)
+def test_a_server_that_could_not_be_started_once_is_started_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    assert output("echo warm", tmp_path) == b"warm\n"
+    started = psutil.Process(choose().server.pid)
+    server().kill()
+    assert eventually(lambda: not started.is_running())
+    with monkeypatch.context() as without_room:
+        without_room.setattr(subprocess, "Popen", _raising(error))
+        with pytest.raises(type(error)):
+            choose().server.fork([0, 1, 2])
+
+    assert output("echo again", tmp_path) == b"again\n"
+
+
+def _raising(error: Exception) -> Callable[..., None]:
+    def popen(*_: object, **__: object) -> None:
+        raise error
+
+    return popen
+
+
+def test_a_guard_that_was_stopped_for_long_holds_up_nobody(
+    tmp_path: Path, containment: str
+) -> None:
+    """X-21: its channel is full by then, and the kill must not wait for it."""
+    marker = new_marker()
+    words = ["bash", "-c", f"sleep {marker} & kill -STOP $PPID; wait"]
+    env = {"PATH": os.environ["PATH"]}
+    held = tree.Tree(words, env=env, cwd=tmp_path, server=choose().server)
+    with closing(held), held.stdout, held.stderr:
+        assert eventually(lambda: len(living(marker)) == 1)
+
+        for _ in range(2000):
+            held.renew()
+
+        assert held.kill()
+    assert living(marker) == []
+
+
+def test_what_is_to_be_stopped_before_it_began_is_not_begun(tmp_path: Path) -> None:
+    """I9: a start may take so long that the run is another worker's by then."""
+    proof = tmp_path / "began"
+    words = ["touch", str(proof)]
+    env = {"PATH": os.environ["PATH"]}
+
+    with pytest.raises(tree.NotStarted):
+        tree.Tree(words, env=env, cwd=tmp_path, server=choose().server, may_start=lambda: False)
+
+    assert output("echo next", tmp_path) == b"next\n"
+    assert not proof.exists()
+
+
+def test_hundreds_that_start_at_once_all_run(tmp_path: Path) -> None:
+    choose().server.forget()  # so that they wait for one that is cold
+    runs = [Run(make_execution("echo ran", root=tmp_path)) for _ in range(200)]
+
+    endings = [run.outcome(within=60).ending for run in runs]
+
+    assert endings == [Ending.SUCCESS] * len(runs)
 
 
 def test_a_run_that_is_asked_to_stop_while_it_starts_is_stopped(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from sentinel_project import clock, timekeeping
@@ -47,7 +47,7 @@ def test_a_host_with_a_wrong_clock_goes_by_the_servers(
     timekeeping.agree()
 
     assert abs(clock.now() - server_time()) < MOMENT
-    assert not timekeeping.is_backed_by_host()
+    assert not timekeeping.is_backed_by_host(clock.now())
 
 
 @on_postgres
@@ -68,7 +68,7 @@ def test_a_file_has_no_clock_of_its_own(db: None) -> None:
     timekeeping.agree()
 
     assert clock.agreed_for() is None
-    assert not timekeeping.is_backed_by_host()
+    assert not timekeeping.is_backed_by_host(clock.now())
 
 
 @on_postgres
@@ -84,3 +84,34 @@ def test_a_jump_of_the_server_is_believed_if_the_host_made_it_too(
     assert beat._is_steady(server_time() - HOUR)
 
     assert beat._is_steady(server_time()) == (ahead == timedelta(0))
+
+
+@on_postgres
+@pytest.mark.postgres
+def test_a_time_that_the_server_has_left_again_is_not_believed() -> None:
+    """X-9: what was agreed on is up to five seconds old when the server's clock is put right."""
+    beat = Scheduler.__new__(Scheduler)
+    beat._steadiness = None
+    assert beat._is_steady(server_time())
+    clock.agree(server_time() + timedelta(days=365), at=clock.since_boot())
+
+    assert not beat._is_steady(clock.now())
+
+
+@on_postgres
+@pytest.mark.postgres
+def test_a_database_that_does_not_answer_costs_the_work_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timekeeping.agree()
+    monkeypatch.setattr(clock, "agreed_for", lambda: 60.0)
+    before = clock.now()
+
+    with connection.execute_wrapper(_broken):
+        timekeeping.keep_agreeing()
+
+    assert timedelta(0) <= clock.now() - before < MOMENT
+
+
+def _broken(*_: object) -> None:
+    raise OperationalError("gone")

@@ -55,3 +55,16 @@ def test_a_difference_that_a_round_trip_makes_is_none(*, later: timedelta, is_ta
     assert before is not None
     assert clock._agreed is not None
     assert clock._agreed[0] == (before[0] - later if is_taken else before[0])
+
+
+def test_a_slow_answer_explains_more() -> None:
+    theirs, at = clock.wall(), clock.since_boot()
+    clock.agree(theirs, at=at)
+    before = clock._agreed
+
+    clock.agree(theirs + timedelta(milliseconds=400), at=at, within=0.45)
+    slow = clock._agreed
+    clock.agree(theirs + timedelta(milliseconds=400), at=at, within=0.01)
+
+    assert slow == before
+    assert clock._agreed != before
