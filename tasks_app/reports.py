@@ -37,8 +37,14 @@ class Ahead:
         self._descriptor = descriptor
 
     def done(self) -> None:
-        """The database has taken the end, or refused it for good."""
-        self._path.unlink(missing_ok=True)
+        """The database has taken the end, or refused it for good.
+
+        A file that cannot be removed is found again, and says nothing new: the slot goes on.
+        """
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError:
+            logger.exception("report.not_removed", extra={"path": self._path.name})
 
     def close(self) -> None:
         os.close(self._descriptor)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,21 @@ def test_an_end_that_is_just_being_reported_is_left_alone(db: None, tmp_path: Pa
     ahead.done()
     ahead.close()
     assert kept(tmp_path) == []
+
+
+def test_a_file_that_cannot_be_removed_does_not_stop_the_slot(db: None, tmp_path: Path) -> None:
+    """What the slot has claimed with the end would be nobody's."""
+    attempt = make_attempt()
+    ahead = reports.write_ahead(tmp_path, attempt, DONE)
+    assert ahead is not None
+    (path,) = (tmp_path / "ended").glob("*.json")
+    path.unlink()
+    (path / "in the way").mkdir(parents=True)
+
+    with closing(ahead):
+        ahead.done()
+
+    assert path.is_dir()
 
 
 def test_a_file_that_cannot_be_read_costs_only_itself(db: None, tmp_path: Path) -> None:
