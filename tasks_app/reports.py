@@ -1,16 +1,20 @@
 """Ends of attempts, kept in a file until the database has taken them (3-execution.md 3).
 
-The file is written ahead of the report: a worker that dies in between leaves an end that another
-process of its host reports, if nobody took the attempt over meanwhile. Whoever is about to report
-holds a lock on the file, which the kernel drops with the process.
+An end is written ahead of its report: a worker that dies in between leaves one that another process
+of its host reports, if nobody took the attempt over meanwhile. Each process keeps a few files, as
+many as it has slots, writes one end after the other into them, and empties them in between. It
+holds a lock on each, which the kernel drops with the process: what is locked is about to be
+reported, what is empty is nobody's.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -29,25 +33,88 @@ _FOLDER = "ended"
 _LIVE = [status.value for status in LIVE]
 
 
-class Ahead:
-    """The file of one end. ``done`` removes it; until then it outlives the process."""
+class _Place:
+    """A file of this process for one end at a time. Nobody sees it before it is locked."""
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self._path = path
-        self._descriptor = descriptor
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._path = folder / f"{uuid.uuid4().hex}.json"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self._path.with_suffix(".draft")
+        self._descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            draft.rename(self._path)
+        except OSError:
+            os.close(self._descriptor)
+            draft.unlink(missing_ok=True)
+            raise
+
+    def is_there(self) -> bool:
+        """Tell whether whoever looks into the folder would find it."""
+        return os.fstat(self._descriptor).st_nlink > 0
+
+    def write(self, data: bytes) -> None:
+        if os.pwrite(self._descriptor, data, 0) != len(data):
+            raise OSError(errno.ENOSPC, "the end was cut")
+
+    def empty(self) -> None:
+        os.ftruncate(self._descriptor, 0)
+
+    def leave(self) -> None:
+        """Unlock it: what is in it is for others to report."""
+        os.close(self._descriptor)
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self.leave()
+
+
+#: By process, for a forked one shares the locks of its parent's; and by folder.
+_free: dict[tuple[int, Path], list[_Place]] = {}
+
+
+def _taken(folder: Path) -> _Place:
+    """Return an empty place that nobody else of this process writes into."""
+    free = _places(folder)
+    while True:
+        try:
+            place = free.pop()
+        except IndexError:  # perhaps since another thread was faster
+            return _Place(folder)
+        if place.is_there():
+            return place
+        place.leave()
+
+
+def _places(folder: Path) -> list[_Place]:
+    return _free.setdefault((os.getpid(), folder), [])
+
+
+class Ahead:
+    """An end that is kept. ``done``: it need not be any more; until then it outlives us."""
+
+    def __init__(self, place: _Place) -> None:
+        self._place = place
+        self._is_done = False
 
     def done(self) -> None:
         """The database has taken the end, or refused it for good.
 
-        A file that cannot be removed is found again, and says nothing new: the slot goes on.
+        Where the file cannot be emptied, somebody finds the end and that its attempt is over.
         """
         try:
-            self._path.unlink(missing_ok=True)
+            self._place.empty()
         except OSError:
-            logger.exception("report.not_removed", extra={"path": self._path.name})
+            logger.exception("report.not_emptied")
+        else:
+            self._is_done = True
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        if self._is_done:
+            _places(self._place.folder).append(self._place)
+        else:
+            self._place.leave()
 
 
 def write_ahead(root: Path, attempt: Attempt, ending: transitions.Ending) -> Ahead | None:
@@ -55,22 +122,17 @@ def write_ahead(root: Path, attempt: Attempt, ending: transitions.Ending) -> Ahe
 
     It outlives the process, not the machine: it is not forced to the disk.
     """
-    path = root / _FOLDER / f"{attempt.pk}.json"
-    draft = path.with_suffix(".draft")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        place = _taken(root / _FOLDER)
+        try:
+            place.write(json.dumps(_document(attempt, ending)).encode())
+        except OSError:
+            place.remove()
+            raise
     except OSError:
         logger.exception("report.not_kept", extra={"attempt_id": attempt.pk})
         return None
-    ahead = Ahead(path, descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.write(descriptor, json.dumps(_document(attempt, ending)).encode())
-        draft.rename(path)
-    except OSError:
-        logger.exception("report.not_kept", extra={"attempt_id": attempt.pk})
-    return ahead
+    return Ahead(place)
 
 
 def report_left(root: Path, *, now: datetime) -> int:
@@ -92,9 +154,12 @@ def _report(path: Path, now: datetime) -> bool:
 
 
 def _is_taken(path: Path, text: str, now: datetime) -> bool:
-    """Report one end and remove its file; one that is refused for good is set aside and kept."""
+    """Report one end and remove its file; one that is refused for good is set aside and kept.
+
+    An empty one is left of a process that had nothing to report.
+    """
     try:
-        taken = _settle(text, now)
+        taken = bool(text) and _settle(text, now)
     except (OperationalError, InterfaceError):
         raise
     except Exception:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,12 @@ def leave(root: Path, attempt: Attempt, ending: Ending = DONE) -> None:
 
 
 def kept(root: Path) -> list[str]:
-    return sorted(path.name for path in (root / "ended").iterdir())
+    """Return which ends are kept, by what became of their files."""
+    return sorted(path.suffix for path in files(root) if path.stat().st_size)
+
+
+def files(root: Path) -> list[Path]:
+    return list((root / "ended").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -138,19 +145,22 @@ def test_an_end_that_is_just_being_reported_is_left_alone(db: None, tmp_path: Pa
     assert kept(tmp_path) == []
 
 
-def test_a_file_that_cannot_be_removed_does_not_stop_the_slot(db: None, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_emptied_does_not_stop_the_slot(
+    db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the slot has claimed with the end would be nobody's."""
-    attempt = make_attempt()
-    ahead = reports.write_ahead(tmp_path, attempt, DONE)
-    assert ahead is not None
-    (path,) = (tmp_path / "ended").glob("*.json")
-    path.unlink()
-    (path / "in the way").mkdir(parents=True)
 
-    with closing(ahead):
+    def refuse(*_: object) -> None:
+        raise OSError("the disk has gone")
+
+    with closing(written(tmp_path, make_attempt())) as ahead, monkeypatch.context() as patch:
+        patch.setattr(os, "ftruncate", refuse)
         ahead.done()
+    leave(tmp_path, make_attempt())
 
-    assert path.is_dir()
+    assert kept(tmp_path) == [".json", ".json"], "found once more, it says nothing new"
+    assert reports.report_left(tmp_path, now=clock.now()) == 2
+    assert files(tmp_path) == []
 
 
 def test_a_file_that_cannot_be_read_costs_only_itself(db: None, tmp_path: Path) -> None:
@@ -159,7 +169,7 @@ def test_a_file_that_cannot_be_read_costs_only_itself(db: None, tmp_path: Path) 
     (tmp_path / "ended" / "0.json").write_bytes(b'{"attempt":\xff')
 
     assert reports.report_left(tmp_path, now=clock.now()) == 1
-    assert kept(tmp_path) == ["0.refused"]
+    assert kept(tmp_path) == [".refused"]
 
 
 @pytest.mark.usefixtures("spelled_statements")
@@ -181,7 +191,7 @@ def test_an_end_that_the_database_refuses_is_set_aside_and_not_tried_again(
 
     refused.refresh_from_db()
     assert refused.status == AttemptStatus.RUNNING, "the rescuer's by now"
-    assert kept(tmp_path) == [f"{refused.pk}.refused"]
+    assert kept(tmp_path) == [".refused"]
     assert [record.msg for record in caplog.records if record.levelname == "ERROR"] == [
         "report.refused"
     ]
@@ -212,6 +222,82 @@ def test_an_end_is_private_and_a_full_disk_does_not_keep_it_from_being_reported(
 
     (tmp_path / "file").touch()
     assert reports.write_ahead(tmp_path / "file", attempt, DONE) is None
+
+
+def test_one_file_serves_one_end_after_the_other(db: None, tmp_path: Path) -> None:
+    for _ in range(3):
+        with closing(written(tmp_path, make_attempt())) as ahead:
+            assert kept(tmp_path) == [".json"]
+            ahead.done()
+        assert kept(tmp_path) == []
+
+    assert len(files(tmp_path)) == 1
+
+
+def written(root: Path, attempt: Attempt, ending: Ending = DONE) -> reports.Ahead:
+    ahead = reports.write_ahead(root, attempt, ending)
+    assert ahead is not None
+    return ahead
+
+
+def test_a_shorter_end_leaves_nothing_of_a_longer_one(db: None, tmp_path: Path) -> None:
+    with closing(written(tmp_path, make_attempt(), replace(DONE, text="x" * 9000))) as ahead:
+        ahead.done()
+    attempt = make_attempt()
+    leave(tmp_path, attempt)
+
+    assert reports.report_left(tmp_path, now=clock.now()) == 1
+    attempt.refresh_from_db()
+    assert attempt.reason_text == DONE.text
+
+
+def test_ends_at_the_same_time_have_files_of_their_own(db: None, tmp_path: Path) -> None:
+    first, second = make_attempt(), make_attempt()
+    with closing(written(tmp_path, first)) as ahead, closing(written(tmp_path, second)):
+        assert kept(tmp_path) == [".json", ".json"]
+        ahead.done()
+
+    assert reports.report_left(tmp_path, now=clock.now()) == 1
+    assert Attempt.objects.get(pk=first.pk).status == AttemptStatus.RUNNING
+    assert Attempt.objects.get(pk=second.pk).status == AttemptStatus.SUCCESS
+
+
+def test_an_end_is_kept_where_it_is_found_though_the_folder_was_cleared(
+    db: None, tmp_path: Path
+) -> None:
+    with closing(written(tmp_path, make_attempt())) as ahead:
+        ahead.done()
+    shutil.rmtree(tmp_path / "ended")
+    leave(tmp_path, make_attempt())
+
+    assert reports.report_left(tmp_path, now=clock.now()) == 1
+
+
+def test_a_file_that_its_process_left_empty_is_swept(db: None, tmp_path: Path) -> None:
+    leave(tmp_path, make_attempt())
+    (file,) = files(tmp_path)
+    file.write_bytes(b"")
+
+    assert reports.report_left(tmp_path, now=clock.now()) == 0
+    assert files(tmp_path) == []
+
+
+def test_an_empty_file_of_a_living_process_stays(db: None, tmp_path: Path) -> None:
+    with closing(written(tmp_path, make_attempt())) as ahead:
+        ahead.done()
+
+    assert reports.report_left(tmp_path, now=clock.now()) == 0
+    assert len(files(tmp_path)) == 1
+
+
+def test_an_end_that_was_torn_is_set_aside(db: None, tmp_path: Path) -> None:
+    """Its process was killed as it wrote: a part of a document is none."""
+    leave(tmp_path, make_attempt())
+    (file,) = files(tmp_path)
+    file.write_bytes(file.read_bytes()[:-1])
+
+    assert reports.report_left(tmp_path, now=clock.now()) == 0
+    assert kept(tmp_path) == [".refused"]
 
 
 DYING = """
