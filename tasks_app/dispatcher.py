@@ -17,6 +17,7 @@ from django.db.models import Count, Exists, F, Q, QuerySet
 from jobs.models import WorkerGroup
 from jobs.rules.enums import JobStatus
 from sentinel_project import prepared
+from sentinel_project.lookups import Among
 from tasks_app import ledger, transitions, workers
 from tasks_app.models import SystemState, Task
 from tasks_app.rules.states import TaskStatus
@@ -139,8 +140,9 @@ def startable(ready: QuerySet[Task], *, now: datetime) -> QuerySet[Task]:
     )
     rows = ready.filter(allowed, job__app__is_enabled=True).exclude(expires_at__lte=now)
     busy = Task.objects.filter(status=TaskStatus.RUNNING.value, job__is_serial=True)
-    rows = rows.exclude(job__is_serial=True, job_id__in=busy.values("job_id"))
-    return rows.exclude(job__app__max_concurrency__gt=0, job__app__in=_full_apps())
+    is_busy = Q(job__is_serial=True) & Q(Among("job_id", busy.values("job_id")))
+    is_full = Q(job__app__max_concurrency__gt=0) & Q(Among("job__app_id", _full_apps()))
+    return rows.exclude(is_busy).exclude(is_full)
 
 
 def _full_apps() -> QuerySet[Task, Any]:
