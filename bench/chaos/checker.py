@@ -76,7 +76,8 @@ class History:
 
     ``accepted`` maps jobs to how many tasks each must have at least, ``upstreams`` dependents to
     what they wait for, ``expected`` jobs to what a success of theirs prints. ``ended`` tells of
-    parts that ended and that no fault had hit.
+    parts that ended and that no fault had hit. ``booted_at`` is when the witnesses' uptime was 0,
+    and ``now`` when all was over, both by a clock that was not stepped.
     """
 
     accepted: Mapping[int, int] = field(default_factory=dict)
@@ -85,6 +86,8 @@ class History:
     seen_success: Iterable[int] = ()
     killed: Iterable[int] = ()
     ended: Iterable[str] = ()
+    booted_at: datetime | None = None
+    now: datetime | None = None
 
 
 def check(runs: Sequence[Run], lines: Sequence[Line], history: History) -> list[str]:
@@ -92,6 +95,7 @@ def check(runs: Sequence[Run], lines: Sequence[Line], history: History) -> list[
     by_id = {run.id: run for run in runs}
     return [
         *_one_per_slot(runs),
+        *_not_early(runs, lines, history),
         *_at_rest(runs),
         *_fences(runs),
         *_budgets(runs),
@@ -129,6 +133,21 @@ def _one_per_slot(runs: Sequence[Run]) -> Iterator[str]:
         seen.add((run.job_id, run.due_at))
         if run.opened_at < run.due_at - timedelta(seconds=1):
             yield f"I15 task {run.id}: opened before its due time"
+
+
+def _not_early(runs: Sequence[Run], lines: Sequence[Line], history: History) -> Iterator[str]:
+    """The rows tell instants by clocks that may have been wrong; the witnesses' was not."""
+    second = timedelta(seconds=1)
+    spoke: dict[int, float] = {}
+    for line in lines:
+        spoke[line.task] = min(line.at, spoke.get(line.task, line.at))
+    for run in runs:
+        if history.now is not None and run.due_at > history.now + second:
+            yield f"I15 task {run.id}: its due time has not come yet"
+        if history.booted_at is not None and run.id in spoke:
+            at = history.booted_at + timedelta(seconds=spoke[run.id])
+            if at < run.due_at - second:
+                yield f"I15 task {run.id}: ran before its due time"
 
 
 def _at_rest(runs: Sequence[Run]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import random
 import sys
 import threading
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from django.db import DatabaseError, connection
@@ -136,6 +137,8 @@ def _check(client: Client, load: Load, running: world.World) -> list[str]:
         seen_success=load.seen_success,
         killed=accepted.killed,
         ended=running.ended,
+        booted_at=clock.wall() - timedelta(seconds=clock.since_boot()),
+        now=clock.wall(),
     )
     tasks = Task.objects.select_related("job").order_by("pk")
 

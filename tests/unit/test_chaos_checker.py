@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from chaos.checker import History, Line, Run, Try, check, read_witness
@@ -94,6 +94,29 @@ def test_a_violation_in_the_database_is_found(invariant: str, runs: Sequence[Run
     found = check(runs, read_witness(WITNESS), HISTORY)
 
     assert [words for words in found if words.startswith(f"{invariant} ")], found
+
+
+@pytest.mark.parametrize(
+    ("booted_at", "is_early"), [(NOW - 101 * SECOND, True), (NOW - 100 * SECOND, False)]
+)
+def test_a_run_before_its_due_time_is_found_by_the_witness(
+    booted_at: datetime, *, is_early: bool
+) -> None:
+    """I15: the clock that stamped the rows may have been wrong. The witness began at 100."""
+    run = replace(RUN, due_at=NOW + SECOND)
+    history = replace(HISTORY, booted_at=booted_at)
+
+    found = check([run], read_witness(WITNESS), history)
+
+    assert any("ran before its due time" in words for words in found) == is_early
+
+
+def test_a_task_of_the_future_is_found() -> None:
+    history = replace(HISTORY, now=RUN.due_at - 2 * SECOND)
+
+    found = check([RUN], read_witness(WITNESS), history)
+
+    assert "I15 task 1: its due time has not come yet" in found
 
 
 @pytest.mark.parametrize(
