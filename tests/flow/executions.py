@@ -16,14 +16,29 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import psutil
+import pytest
 
 from jobs.rules.enums import ContentType
 from sentinel_project.clock import monotonic
 from tasks_app.executors import executor_for
 from tasks_app.executors.base import Execution, Outcome, Output, Stop, StopReason
+from tasks_app.executors.containment import choose
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 DUE = datetime(2026, 3, 14, 9, 30, tzinfo=SHANGHAI)
+
+
+#: From the best to the one that is always there.
+CONTAINMENTS = ("pid-namespace", "cgroup", "process-group")
+
+
+def contain_by(name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have runs kept together by ``name``; the test is skipped where that cannot be had."""
+    monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
+    monkeypatch.setenv("SENTINEL_CONTAINMENT", name)
+    if choose().name != name:
+        pytest.skip(f"no {name} can be made here")
+    return name
 
 
 def make_execution(content: str = "", *, root: Path, **changes: Any) -> Execution:

@@ -13,20 +13,24 @@ from pathlib import Path
 import pytest
 
 from tasks_app.executors.base import Ending, Fenced, Outcome, Stop, StopReason
-from tasks_app.executors.containment import choose
 from tasks_app.executors.shell import execute
-from tests.flow.executions import Kept, Run, eventually, living, make_execution, new_marker
+from tests.flow.executions import (
+    CONTAINMENTS,
+    Kept,
+    Run,
+    contain_by,
+    eventually,
+    living,
+    make_execution,
+    new_marker,
+)
 
 SHORT = timedelta(seconds=0.5)
 
 
-@pytest.fixture(params=["pid-namespace", "cgroup", "process-group"], autouse=True)
+@pytest.fixture(params=CONTAINMENTS, autouse=True)
 def containment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
-    monkeypatch.setenv("SENTINEL_CONTAINMENT", request.param)
-    if choose().name != request.param:
-        pytest.skip(f"no {request.param} can be made here")
-    return choose().name
+    return contain_by(request.param, monkeypatch)
 
 
 @pytest.fixture

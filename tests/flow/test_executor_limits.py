@@ -12,10 +12,18 @@ from pathlib import Path
 import pytest
 
 from tasks_app.executors.base import Ending, Outcome, Stop
-from tasks_app.executors.containment import choose
 from tasks_app.executors.shell import execute
 from tasks_app.rules.limits import Limits
-from tests.flow.executions import Kept, Run, eventually, living, make_execution, new_marker
+from tests.flow.executions import (
+    CONTAINMENTS,
+    Kept,
+    Run,
+    contain_by,
+    eventually,
+    living,
+    make_execution,
+    new_marker,
+)
 
 MEGABYTE = 2**20
 #: Doubles until 512 processes are there, each deaf to SIGTERM: a fork bomb that ends.
@@ -27,12 +35,9 @@ bomb 8
 HOG = "python3 -c 'import time; x = b\"x\" * ({size} << 20); print(len(x)); time.sleep({marker})'"
 
 
-@pytest.fixture(params=["pid-namespace", "cgroup", "process-group"], autouse=True)
+@pytest.fixture(params=CONTAINMENTS, autouse=True)
 def containment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
-    monkeypatch.setenv("SENTINEL_CONTAINMENT", request.param)
-    if choose().name != request.param:
-        pytest.skip(f"no {request.param} can be made here")
+    contain_by(request.param, monkeypatch)
 
 
 def run(content: str, root: Path, **limits: int) -> tuple[Outcome, Kept]:

@@ -11,18 +11,21 @@ import pytest
 
 from sentinel_project.clock import monotonic
 from tasks_app.executors.base import Ending, Outcome, Stop, StopReason
-from tasks_app.executors.containment import choose
 from tasks_app.executors.process import run_command
-from tests.flow.executions import Kept, Run, eventually, make_execution, new_marker
+from tests.flow.executions import (
+    CONTAINMENTS,
+    Kept,
+    Run,
+    contain_by,
+    eventually,
+    make_execution,
+    new_marker,
+)
 
 
-@pytest.fixture(params=["pid-namespace", "cgroup", "process-group"], autouse=True)
+@pytest.fixture(params=CONTAINMENTS, autouse=True)
 def containment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
-    monkeypatch.setenv("SENTINEL_CONTAINMENT", request.param)
-    if choose().name != request.param:
-        pytest.skip(f"no {request.param} can be made here")
-    return choose().name
+    return contain_by(request.param, monkeypatch)
 
 
 def run(content: str, root: Path, **changes: object) -> tuple[Outcome, Kept]:

@@ -11,7 +11,6 @@ import psutil
 import pytest
 
 from tasks_app.executors.base import StopReason
-from tasks_app.executors.containment import choose
 from tasks_app.executors.workspace import (
     sweep_orphans,
     sweep_workspaces,
@@ -19,13 +18,11 @@ from tasks_app.executors.workspace import (
     write_private,
 )
 from tasks_app.guard.cgroup import abandoned, own_folder
-from tests.flow.executions import Run, eventually, living, make_execution, new_marker
+from tests.flow.executions import Run, contain_by, eventually, living, make_execution, new_marker
 
 DYING = """
 import os, pathlib, signal, sys
-from tasks_app.executors.containment import choose
 from tasks_app.executors.workspace import workspace
-from tasks_app.guard.cgroup import abandoned, own_folder
 from tests.flow.executions import make_execution
 with workspace(make_execution(root=pathlib.Path(sys.argv[1]))) as home:
     (home / "secret").touch()
@@ -60,50 +57,23 @@ def test_a_root_that_was_never_made_needs_no_sweep(tmp_path: Path) -> None:
     assert sweep_workspaces(tmp_path / "none") == 0
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"), [("process-group", "setsid sleep"), ("cgroup", "setsid env -i sleep")]
+)
 def test_orphans_of_a_dead_worker_are_killed_and_no_run_that_has_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, words: str
 ) -> None:
-    """X-21: the worker and the first process of its tree were killed before either could act."""
-    monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
-    monkeypatch.setenv("SENTINEL_CONTAINMENT", "process-group")
+    """X-21: the worker and the first process of its tree were killed before either could act.
+
+    What emptied its environment is found by its control group alone.
+    """
+    contain_by(kind, monkeypatch)
     orphan, tended = new_marker(), new_marker()
     run = Run(make_execution(f"sleep {tended}", root=tmp_path))
     command = [sys.executable, "-m", "tests.flow.executions", str(tmp_path), "30"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as worker:
         assert worker.stdin is not None
-        worker.stdin.write(f"setsid sleep {orphan}")
-        worker.stdin.close()
-        assert eventually(lambda: len(living(orphan)) == len(living(tended)) == 1)
-        (server,) = psutil.Process(worker.pid).children()
-        (guard,) = server.children()
-        worker.send_signal(signal.SIGSTOP)
-        guard.kill()
-        worker.kill()
-    assert len(living(orphan)) == 1
-
-    assert sweep_orphans(tmp_path) >= 1
-
-    assert eventually(lambda: living(orphan) == [])
-    assert len(living(tended)) == 1
-    run.stop(StopReason.FENCED)
-    run.outcome()
-    assert living(tended) == []
-
-
-def test_what_emptied_its_environment_is_found_by_its_control_group(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """X-21. Of the groups whose worker lives none is touched."""
-    monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
-    monkeypatch.setenv("SENTINEL_CONTAINMENT", "cgroup")
-    if choose().name != "cgroup":
-        pytest.skip("no cgroup can be made here")
-    orphan, tended = new_marker(), new_marker()
-    run = Run(make_execution(f"sleep {tended}", root=tmp_path))
-    command = [sys.executable, "-m", "tests.flow.executions", str(tmp_path), "30"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as worker:
-        assert worker.stdin is not None
-        worker.stdin.write(f"setsid env -i sleep {orphan}")
+        worker.stdin.write(f"{words} {orphan}")
         worker.stdin.close()
         assert eventually(lambda: len(living(orphan)) == len(living(tended)) == 1)
         (server,) = psutil.Process(worker.pid).children()
@@ -119,6 +89,6 @@ def test_what_emptied_its_environment_is_found_by_its_control_group(
     assert len(living(tended)) == 1
     run.stop(StopReason.FENCED)
     run.outcome()
+    assert living(tended) == []
     folder = own_folder()
-    assert folder is not None
-    assert eventually(lambda: sweep_orphans(tmp_path) == 0 and abandoned(folder) == [])
+    assert eventually(lambda: sweep_orphans(tmp_path) == 0 and not (folder and abandoned(folder)))

@@ -18,17 +18,22 @@ from tasks_app.executors import tree
 from tasks_app.executors.base import Ending, StopReason
 from tasks_app.executors.containment import choose
 from tasks_app.guard import forkserver, kinds
-from tests.flow.executions import Run, eventually, living, make_execution, new_marker
+from tests.flow.executions import (
+    CONTAINMENTS,
+    Run,
+    contain_by,
+    eventually,
+    living,
+    make_execution,
+    new_marker,
+)
 
 
-@pytest.fixture(params=["pid-namespace", "cgroup", "process-group"], autouse=True)
+@pytest.fixture(params=CONTAINMENTS, autouse=True)
 def containment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
-    monkeypatch.setenv("SENTINEL_CONTAINMENT", request.param)
-    if choose().name != request.param:
-        pytest.skip(f"no {request.param} can be made here")
+    name = contain_by(request.param, monkeypatch)
     choose().server.forget()
-    return choose().name
+    return name
 
 
 def server() -> psutil.Process:
