@@ -9,10 +9,11 @@ from celery.signals import setup_logging
 from django.conf import settings
 from kombu import Exchange, Queue
 
-from sentinel_project import broker
+from sentinel_project import broker, redis_bells
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sentinel_project.settings")
 
+redis_bells.install()
 app = Celery("sentinel")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(related_name="celery_tasks")
