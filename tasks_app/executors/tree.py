@@ -30,8 +30,6 @@ _PAUSE_SECONDS = 0.02
 _START_SECONDS = 30.0
 # What the kernel says of who wrote to us: pid, user, group.
 _WRITER = struct.Struct("3i")
-
-
 #: Each start takes descriptors and a place in the server's queue: hundreds at once take turns.
 _STARTS = threading.BoundedSemaphore(16)
 
@@ -106,7 +104,7 @@ class Tree:
     def _fork(
         self, theirs: socket.socket, server: ForkServer, on_failure: contextlib.ExitStack
     ) -> int:
-        """Have the first process forked, with our ends of its pipes as ours."""
+        """Have the first process forked and keep our ends of its pipes; return who was asked."""
         # The kernel shall say with every word who wrote it, as we would name that process.
         self._channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         ours: list[IO[bytes]] = []

@@ -6,12 +6,11 @@ its child. Either way "no child left" proves that the tree is empty.
 
 CHANNEL is a socket to the worker. First comes the request: its length in four bytes, and JSON of
 ``argv``, ``env``, ``cwd``, ``cgroup`` (a folder or null) and ``words``, a map of limits and
-``unattended``. Then come ``A`` (the
-lease was renewed), ``T`` (SIGTERM to all) and ``K`` (SIGKILL until empty); its end means ``K`` too,
-so that nothing outlives a worker that was killed. A worker that was only stopped keeps the channel
-open, so ``unattended`` seconds without ``A`` mean ``K`` as well. Up go lines: ``here`` at once,
-``started`` or ``failed ERRNO``, ``exit CODE`` or ``signal NUMBER``, ``ended CAUSE`` (before a ``K``
-of our own) and, last, ``gone``.
+``unattended``. Then come ``A`` (the lease was renewed), ``T`` (SIGTERM to all) and ``K`` (SIGKILL
+until empty); its end means ``K`` too, so that nothing outlives a worker that was killed. A worker
+that was only stopped keeps the channel open, so ``unattended`` seconds without ``A`` mean ``K`` as
+well. Up go lines: ``here`` at once, ``started`` or ``failed ERRNO``, ``exit CODE`` or ``signal
+NUMBER``, ``ended CAUSE`` (before a ``K`` of our own) and, last, ``gone``.
 """
 
 from __future__ import annotations
