@@ -36,11 +36,15 @@ class Outgoing(socket.socket):
         if self.push():
             return
         if len(self.kept) > MAX_KEPT:
-            self.settimeout(self._patience)
-            super().sendall(self.kept)
-            self.kept.clear()
+            self._send_waiting()
         elif clock.monotonic() - self._moved_at > self._patience:
             raise TimeoutError("the client takes nothing")
+
+    def _send_waiting(self) -> None:
+        """Send all that is kept, piece by piece: ``socket.sendall`` would wait so long in all."""
+        self.settimeout(self._patience)
+        while self.kept:
+            self._send_piece()
 
     def close(self) -> None:
         self.kept.clear()
@@ -51,9 +55,12 @@ class Outgoing(socket.socket):
         self.setblocking(False)
         try:
             while self.kept:
-                sent = self.send(self.kept[:_PIECE])
-                del self.kept[:sent]
-                self._moved_at = clock.monotonic()
+                self._send_piece()
         except BlockingIOError:
             return False
         return True
+
+    def _send_piece(self) -> None:
+        sent = self.send(self.kept[:_PIECE])
+        del self.kept[:sent]
+        self._moved_at = clock.monotonic()

@@ -118,15 +118,17 @@ def told(receiver: Receiver) -> list[dict[str, Any]]:
 
 
 def test_flower_asks_for_the_password(demo: Installation) -> None:
-    url = f"http://127.0.0.1:{demo.env['SENTINEL_FLOWER_PORT']}/api/workers"
     admin = demo.credentials["admin"]
 
-    def ask(*options: str) -> str:
-        command = ["curl", "-s", "-o", os.devnull, "-w", "%{http_code}", *options, url]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert asked_of_flower(demo) == "401"
+    assert asked_of_flower(demo, "-u", f"{admin['user']}:{admin['password']}") == "200"
 
-    assert ask() == "401"
-    assert ask("-u", f"{admin['user']}:{admin['password']}") == "200"
+
+def asked_of_flower(installation: Installation, *options: str) -> str:
+    """Return the status that Flower answers; "000": it does not."""
+    url = f"http://127.0.0.1:{installation.env['SENTINEL_FLOWER_PORT']}/api/workers"
+    command = ["curl", "-s", "-o", os.devnull, "-w", "%{http_code}", *options, url]
+    return subprocess.run(command, capture_output=True, text=True).stdout
 
 
 def test_a_second_start_in_the_same_directory_is_refused(demo: Installation) -> None:
@@ -159,9 +161,10 @@ def test_a_part_that_crashes_is_started_again(demo: Installation, words: tuple[s
 
     def is_back() -> bool:
         try:
-            return demo.part(*words).pid != before.pid and demo.answers()
+            is_new = demo.part(*words).pid != before.pid
         except LookupError:
             return False
+        return is_new and demo.answers() and asked_of_flower(demo) == "401"
 
     assert eventually(is_back, within=30)
     assert "ended with signal SIGKILL; starting it again in" in demo.output
