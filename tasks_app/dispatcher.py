@@ -138,7 +138,9 @@ def startable(ready: QuerySet[Task], *, now: datetime) -> QuerySet[Task]:
     allowed = Q(job__status=JobStatus.ACTIVE.value) | (
         Q(is_asked=True) & ~Q(job__status=JobStatus.TRASHED.value)
     )
-    rows = ready.filter(allowed, job__app__is_enabled=True).exclude(expires_at__lte=now)
+    # What was tried before may be as late as it is (D-24): nothing but a ring would start it.
+    too_late = Q(expires_at__lte=now, attempt_count=0)
+    rows = ready.filter(allowed, job__app__is_enabled=True).exclude(too_late)
     busy = Task.objects.filter(status=TaskStatus.RUNNING.value, job__is_serial=True)
     is_busy = Q(job__is_serial=True) & Q(Among("job_id", busy.values("job_id")))
     is_full = Q(job__app__max_concurrency__gt=0) & Q(Among("job__app_id", _full_apps()))

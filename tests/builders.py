@@ -97,10 +97,10 @@ class TaskFactory(DjangoModelFactory):
 
     @factory.post_generation
     def attempts(self: Any, create: bool, extracted: Any, **kwargs: Any) -> None:
-        """Give the task the attempts it counts: the last ended as the task did, others failed."""
+        """Give the task the attempts it counts: others than the last one that ended it failed."""
+        last = _ATTEMPT_OF.get(TaskStatus(self.status), AttemptStatus.FAILED)
         for number in range(1, self.attempt_count + 1):
-            is_last = number == self.attempt_count
-            status = _ATTEMPT_OF[TaskStatus(self.status)] if is_last else AttemptStatus.FAILED
+            status = last if number == self.attempt_count else AttemptStatus.FAILED
             AttemptFactory(task=self, number=number, status=status.value)
 
 

@@ -28,7 +28,7 @@ from jobs.rules.enums import CommonStrategy, Edit, JobStatus, MisfirePolicy
 from jobs.rules.spec import DependencyEdit, ScheduleEdit
 from jobs.services import edit_job, set_dependencies, set_schedule, set_status, skip_slot
 from sentinel_project.errors import SentinelError
-from tasks_app import dispatcher, planner, services, transitions
+from tasks_app import dispatcher, gates, planner, services, transitions
 from tasks_app.models import Attempt, Event, Gap, Task
 from tasks_app.rules.states import DONE, FINAL, LIVE, AttemptStatus, Finder, TaskStatus
 from tasks_app.rules.steadiness import Steadiness
@@ -482,7 +482,19 @@ class Engine(RuleBasedStateMachine):
         self.check_ledger()
         for task in Task.objects.prefetch_related("attempts"):
             self._check_history(task)
+        self._check_offered()
         self._is_at_rest = True
+
+    def _check_offered(self) -> None:
+        """X-4: what the gates would let start is rung, or it would wait for ever."""
+        ready = Task.objects.filter(status=S.READY, ready_at__lte=self.now)
+        judged = [
+            task.pk
+            for task in ready.select_related("job__app", "worker_group")
+            if gates.first_blocking(gates.starting_gates(task, is_paused=False, now=self.now))
+            is None
+        ]
+        assert {task.pk for task in self._startable()} == set(judged)
 
     def check_ledger(self) -> None:
         ledger = Ledger(self.model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -103,3 +103,19 @@ def test_what_a_gate_refused_at_its_claim_takes_no_slot(
 
     assert broker.heard == [other.pk]
     assert Task.objects.get(pk=other.pk).rung_at == now
+
+
+def test_what_was_tried_before_is_tried_again_however_late_it_is(
+    broker: Broker, groups: list[WorkerGroup], now: datetime
+) -> None:
+    """D-24: expiry bounds the first start alone. What the worker lost waits for its next try."""
+    too_late = {"expires_at": now - timedelta(seconds=1)}
+    ready(groups[0], 1, now, **too_late)
+    lost = ready(groups[0], 1, now, **too_late, attempt_count=1)
+
+    Ringer().ring(now=now)
+    following = dispatcher.first_startable(groups[0].pk, now=now)
+
+    assert broker.heard == lost
+    assert following is not None
+    assert following.pk == lost[0]
