@@ -91,7 +91,7 @@ def wait(task: Task, reason: Reason, text: str, *, gate: str, now: datetime) -> 
 def wait_together(
     tasks: Sequence[Task], reason: Reason, text: str, *, gate: str, now: datetime
 ) -> None:
-    """As ``wait``, for many tasks that wait for the same; those that just start are left alone."""
+    """As ``wait``, for many tasks that wait for the same; those just rung or started are left."""
     changed = [task.pk for task in tasks if (task.reason, task.reason_text) != (reason, text)]
     standing = _unstarted(changed)
     prepared.write(Task, {"pk__in": standing}, {"reason": reason.value, "reason_text": text})
@@ -102,7 +102,7 @@ def wait_together(
 @prepared.select
 def _unstarted(task_ids: Sequence[int]) -> QuerySet[Task, int]:
     rows = Task.objects.select_for_update(skip_locked=True, no_key=True)
-    rows = rows.filter(pk__in=task_ids, status__in=_UNSTARTED).order_by("pk")
+    rows = rows.filter(pk__in=task_ids, status__in=_UNSTARTED, rung_at__isnull=True).order_by("pk")
     return rows.values_list("pk", flat=True)
 
 

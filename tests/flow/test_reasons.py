@@ -10,7 +10,7 @@ from django.db import InternalError, connection
 
 from jobs.models import App, Job, WorkerGroup
 from jobs.rules.enums import JobStatus
-from tasks_app import planner
+from tasks_app import planner, transitions
 from tasks_app.models import SystemState, Task, Worker
 from tasks_app.rules.states import Reason, TaskStatus
 from tests.builders import make_task
@@ -119,6 +119,19 @@ def test_a_task_that_cannot_be_judged_costs_no_other_its_reason(
     assert [(r.msg, vars(r)["task_id"]) for r in caplog.records if r.levelname == "ERROR"] == [
         ("task.not_judged", task.pk)
     ]
+
+
+def test_a_task_that_is_rung_meanwhile_is_said_to_wait_for_nothing(
+    task: Task, now: datetime
+) -> None:
+    """Two beats: one judges what the other rings. Its ring would not count as on its way."""
+    judged = Task.objects.get(pk=task.pk)
+    transitions.ring([task.pk], now=now)
+
+    transitions.wait_together([judged], Reason.QUEUED, "it queues", gate="dispatched", now=now)
+
+    assert Task.objects.get(pk=task.pk).reason == ""
+    assert not task.notes.exists()
 
 
 def test_a_task_that_waits_out_its_retry_interval_keeps_that_reason(now: datetime) -> None:
