@@ -51,6 +51,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         self._listener = wakeup.Listener()
         self._pacer = Pacer()
         self._rescuer = rescuer.Rescuer()
+        self._reasons = planner.ReasonRound()
         self.notifier = notifier.Notifier()
         self._steadiness: Steadiness | None = None
         self._has_lease = False
@@ -100,7 +101,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
             self._try("rescue", lambda: self._rescuer.run_once(now=clock.now()))
         self._try("ring", lambda: RINGER.ring(now=clock.now()))
         if self._pacer.is_time("reasons", _REASONS_EVERY):
-            self._try("reasons", lambda: planner.note_reasons(now=clock.now()))
+            self._try("reasons", lambda: self._reasons.go_on(now=clock.now()))
         if self._pacer.is_time("beat", schedulers.BEAT_EVERY):
             self._try("beat", self._beat)
         if self._has_lease and self._pacer.is_time("periodic", wakeup.LONGEST_SLEEP):

@@ -14,10 +14,11 @@ from tasks_app.planner.endings import next_end, note_ended_windows
 from tasks_app.planner.events import process_events, release_apart
 from tasks_app.planner.expiry import expire_due, next_expiry
 from tasks_app.planner.opening import next_due, open_due
-from tasks_app.planner.reasons import note_reasons
+from tasks_app.planner.reasons import ReasonRound, note_reasons
 from tasks_app.rules.states import Finder
 
 __all__ = [
+    "ReasonRound",
     "expire_due",
     "next_due",
     "next_end",

@@ -6,10 +6,10 @@ changes, so that a status query already tells.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from sentinel_project import prepared
 from tasks_app import gates, ledger, transitions, workers
@@ -21,12 +21,37 @@ from tasks_app.rules.states import Reason, TaskStatus
 BATCH = 200
 
 
-def note_reasons(*, now: datetime) -> int:
-    """Judge the READY tasks that nobody has been rung for; return how many were looked at.
+#: Where a task stands among those to be judged: since when it is ready, and its id.
+Place = tuple[datetime, int]
 
-    One that cannot be judged keeps its reason and costs no other its own.
-    """
-    tasks = _unrung(now)
+_FIRST: Place = (datetime.min.replace(tzinfo=UTC), 0)
+
+
+class ReasonRound:
+    """Goes round all READY tasks that were not rung, a batch at a time."""
+
+    def __init__(self) -> None:
+        self._behind = _FIRST
+
+    def go_on(self, *, now: datetime) -> None:
+        """Judge the next batch; behind the last of all comes the first again."""
+        tasks = _judged(now, self._behind)
+        self._behind = _place(tasks[-1]) if len(tasks) == BATCH else _FIRST
+
+
+def _place(task: Task) -> Place:
+    assert task.ready_at is not None
+    return task.ready_at, task.pk
+
+
+def note_reasons(*, now: datetime) -> int:
+    """Judge the first READY tasks that nobody has been rung for; return how many they were."""
+    return len(_judged(now, _FIRST))
+
+
+def _judged(now: datetime, behind: Place) -> list[Task]:
+    """Judge a batch. One that cannot be judged keeps its reason and costs no other its own."""
+    tasks = _unrung(now, *behind)
     if tasks:
         is_paused = ledger.is_system_paused()
         slots = workers.live_slots(now)
@@ -41,7 +66,7 @@ def note_reasons(*, now: datetime) -> int:
         for gate, alike in held.items():
             note = partial(_note, alike, gate, now)
             attempt(note, "task.reason_not_noted", task_ids=[task.pk for task in alike])
-    return len(tasks)
+    return tasks
 
 
 def _note(tasks: list[Task], gate: Gate, now: datetime) -> None:
@@ -50,11 +75,12 @@ def _note(tasks: list[Task], gate: Gate, now: datetime) -> None:
 
 
 @prepared.select
-def _unrung(now: datetime) -> QuerySet[Task]:
+def _unrung(now: datetime, ready_at: datetime, task_id: int) -> QuerySet[Task]:
+    is_behind = Q(ready_at__gt=ready_at) | Q(ready_at=ready_at, pk__gt=task_id)
     rows = Task.objects.filter(
-        status=TaskStatus.READY.value, ready_at__lte=now, rung_at__isnull=True
+        is_behind, status=TaskStatus.READY.value, ready_at__lte=now, rung_at__isnull=True
     )
-    return rows.select_related("job__app", "worker_group").order_by("ready_at")[:BATCH]
+    return rows.select_related("job__app", "worker_group").order_by("ready_at", "pk")[:BATCH]
 
 
 def _holding(task: Task, slots: dict[int, int], *, is_paused: bool, now: datetime) -> Gate:

@@ -12,6 +12,7 @@ from jobs.models import App, Job, WorkerGroup
 from jobs.rules.enums import JobStatus
 from tasks_app import planner, transitions
 from tasks_app.models import SystemState, Task, Worker
+from tasks_app.planner.reasons import BATCH
 from tasks_app.rules.states import Reason, TaskStatus
 from tests.builders import make_task
 
@@ -132,6 +133,20 @@ def test_a_task_that_is_rung_meanwhile_is_said_to_wait_for_nothing(
 
     assert Task.objects.get(pk=task.pk).reason == ""
     assert not task.notes.exists()
+
+
+def test_the_round_comes_to_all_and_begins_again(task: Task, now: datetime) -> None:
+    last = [make_task(job=task.job, ready_at=now) for _ in range(BATCH)][-1]
+    going_round = planner.ReasonRound()
+
+    def noted(reason: Reason) -> int:
+        going_round.go_on(now=now)
+        return Task.objects.filter(reason=reason).count()
+
+    assert [noted(Reason.NO_WORKER), noted(Reason.NO_WORKER)] == [BATCH, BATCH + 1]
+    pause_job(task)
+    assert noted(Reason.JOB_PAUSED) == BATCH
+    assert Task.objects.get(pk=last.pk).reason == Reason.NO_WORKER
 
 
 def test_a_task_that_waits_out_its_retry_interval_keeps_that_reason(now: datetime) -> None:
