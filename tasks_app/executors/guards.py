@@ -32,6 +32,17 @@ _FORK = b"F"
 _WITHIN = 10.0
 
 
+def connected(kind: socket.SocketKind) -> tuple[socket.socket, socket.socket]:
+    """Return our end of a connection, and the one for a process that waits when it reads.
+
+    While a worker stops, Celery gives every new socket a timeout, and with it both ends of a pair:
+    to whoever knows nothing of that, what has not come yet is an error.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+    theirs.setblocking(True)
+    return ours, theirs
+
+
 class ForkServer:
     """Forks first processes; ``prefix`` is what stands before its own command line.
 
@@ -100,7 +111,7 @@ class ForkServer:
     def _started(self) -> socket.socket:
         self._owner = os.getpid()
         self._asked += 1
-        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control, theirs = connected(socket.SOCK_SEQPACKET)
         control.settimeout(_WITHIN)  # whoever waits longer holds up all others
         launched: Future[None] = Future()
         words = (theirs, launched)

@@ -18,7 +18,7 @@ import psutil
 
 from sentinel_project.clock import monotonic
 from tasks_app.executors.cookie import COOKIE, marked
-from tasks_app.executors.guards import ForkServer
+from tasks_app.executors.guards import ForkServer, connected
 from tasks_app.guard.cgroup import Cgroup
 from tasks_app.guard.kinds import LENGTH
 
@@ -91,7 +91,7 @@ class Tree:
         """Have the command started; False: nobody was there to do it. OSError: it cannot be."""
         self._is_silent = False
         with contextlib.ExitStack() as on_failure:
-            self._channel, theirs = socket.socketpair()
+            self._channel, theirs = connected(socket.SOCK_STREAM)
             on_failure.enter_context(self._channel)
             with theirs:
                 asked = self._fork(theirs, server, on_failure)

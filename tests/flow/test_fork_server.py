@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -64,6 +64,20 @@ def test_runs_share_one_server_and_no_first_process(tmp_path: Path) -> None:
     assert server() == before
     run.stop(StopReason.FENCED)
     run.outcome()
+
+
+@pytest.fixture
+def stopping() -> Iterator[None]:
+    """While a worker stops, Celery has a default timeout for the sockets of the whole process."""
+    socket.setdefaulttimeout(5)
+    yield
+    socket.setdefaulttimeout(None)
+
+
+@pytest.mark.usefixtures("stopping")
+def test_what_a_stopping_worker_starts_is_started_as_ever(tmp_path: Path) -> None:
+    """X-20."""
+    assert [output("echo one", tmp_path), output("echo two", tmp_path)] == [b"one\n", b"two\n"]
 
 
 READ_GUARD = """
