@@ -1,12 +1,14 @@
 """What must hold when the faults are over: I1 to I15 over witness, database and API history.
 
+And no attempt may have failed for a reason of ours that no fault explains.
+
 Pure but for its callers: it takes rows and lines, and returns what is wrong in words.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -14,6 +16,8 @@ from itertools import pairwise
 SUCCESS, FAILED, KILLED, REMOVED = 4, 5, 6, 99
 FINAL = {SUCCESS, FAILED, KILLED, REMOVED}
 MAX_FREE = 5
+#: Reasons that no job gives.
+_OURS = {"BROKEN", "GUARD_LOST", "SPAWN_FAILED"}
 #: A witness reads its machine's uptime in hundredths of a second.
 _BLUR = 0.011
 
@@ -76,8 +80,9 @@ class History:
 
     ``accepted`` maps jobs to how many tasks each must have at least, ``upstreams`` dependents to
     what they wait for, ``expected`` jobs to what a success of theirs prints. ``ended`` tells of
-    parts that ended and that no fault had hit. ``booted_at`` is when the witnesses' uptime was 0,
-    and ``now`` when all was over, both by a clock that was not stepped.
+    parts that ended and that no fault had hit, and ``excused`` for which reasons of ours a fault
+    may have had attempts fail. ``booted_at`` is when the witnesses' uptime was 0, and ``now`` when
+    all was over, both by a clock that was not stepped.
     """
 
     accepted: Mapping[int, int] = field(default_factory=dict)
@@ -86,6 +91,7 @@ class History:
     seen_success: Iterable[int] = ()
     killed: Iterable[int] = ()
     ended: Iterable[str] = ()
+    excused: Collection[str] = ()
     booted_at: datetime | None = None
     now: datetime | None = None
 
@@ -106,7 +112,16 @@ def check(runs: Sequence[Run], lines: Sequence[Line], history: History) -> list[
         *_outputs(runs, history.expected),
         *_order(runs, history.upstreams),
         *_promises(runs, history),
+        *_our_failures(runs, history.excused),
     ]
+
+
+def _our_failures(runs: Sequence[Run], excused: Collection[str]) -> Iterator[str]:
+    """What the jobs do is all that may make them fail."""
+    for run in runs:
+        for t in run.tries:
+            if t.reason in _OURS and t.reason not in excused:
+                yield f"own task {run.id}: attempt {t.number} failed for {t.reason}"
 
 
 def _promises(runs: Sequence[Run], history: History) -> Iterator[str]:

@@ -16,6 +16,13 @@ from chaos.workload import Client
 from chaos.world import BEATS, POOLS, World
 from sentinel_project import clock
 
+_FULL_DISK = "work directories' disk full for 5 s"
+_NO_FORK_SERVER = "kill -9 of a fork server"
+#: What an attempt may fail for under a fault.
+_EXCUSES = {
+    _FULL_DISK: {"BROKEN", "SPAWN_FAILED"},
+    _NO_FORK_SERVER: {"GUARD_LOST", "SPAWN_FAILED"},
+}
 _KILL, _STOP, _GO = signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT
 
 
@@ -41,11 +48,16 @@ class Nemesis:
             self.done[name] += 1
             self._rest(self._chance.uniform(0.5, 3))
 
+    @property
+    def excused(self) -> set[str]:
+        """Return for which reasons of ours an attempt may have failed."""
+        return {reason for name in self.done for reason in _EXCUSES.get(name, ())}
+
     def _faults(self) -> dict[str, Callable[[], None]]:
         faults: dict[str, Callable[[], None]] = {
             "kill -9 of a worker": lambda: self._kill(self._worker()),
             "kill -9 of a pool's child": self._kill_child,
-            "kill -9 of a fork server": self._kill_fork_server,
+            _NO_FORK_SERVER: self._kill_fork_server,
             "kill -9 of a beat": lambda: self._kill(self._chance.choice(BEATS)),
             "kill -9 of every beat": lambda: self._kill(*BEATS),
             "kill -9 of web": lambda: self._kill("web"),
@@ -58,7 +70,7 @@ class Nemesis:
             "burst of 200 submissions": lambda: self._client.submit_burst(200),
         }
         if place.HAS_SMALL_DISK:
-            faults["work directories' disk full for 5 s"] = self._fill_disk
+            faults[_FULL_DISK] = self._fill_disk
         if place.CLOCKS is not None:
             faults["clock of a beat an hour wrong for 10 s"] = lambda: self._step(BEATS)
             faults["clock of a worker an hour wrong for 10 s"] = lambda: self._step(sorted(POOLS))

@@ -100,7 +100,7 @@ def _line(running: world.World) -> dict[str, Any]:
     with suppress(TimeoutError):  # then the checker says what is left
         running.wait(is_quiet, "peace", _PEACE_WITHIN)
     findings = verify(now=clock.now())
-    violations = _check(client, load, running)
+    violations = _check(client, load, running, nemesis)
     violations += [f"I1 {len(found)} {kind}" for kind, found in _listed(findings) if found]
     attempts = Attempt.objects.values_list("status", "reason")
     return {
@@ -125,7 +125,7 @@ def _listed(findings: Any) -> list[tuple[str, list[Any]]]:
     return [(kind, getattr(findings, kind)) for kind in ("missing", "duplicate", "unexplained")]
 
 
-def _check(client: Client, load: Load, running: world.World) -> list[str]:
+def _check(client: Client, load: Load, running: world.World, nemesis: Nemesis) -> list[str]:
     accepted = client.accepted
     printed = b"".join(f"{LINE} {n}\n".encode() for n in range(1, KINDS["printing"].lines + 1))
     waited_for = {up for ups in accepted.upstreams.values() for up in ups}
@@ -137,6 +137,7 @@ def _check(client: Client, load: Load, running: world.World) -> list[str]:
         seen_success=load.seen_success,
         killed=accepted.killed,
         ended=running.ended,
+        excused=nemesis.excused,
         booted_at=clock.wall() - timedelta(seconds=clock.since_boot()),
         now=clock.wall(),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -168,3 +168,15 @@ def test_a_run_that_waits_for_several_is_held_against_each() -> None:
     found = check([RUN, done], read_witness(WITNESS), History(upstreams={7: [6, 5]}))
 
     assert found == ["I11 task 1: ran without its upstream"]
+
+
+@pytest.mark.parametrize(
+    ("excused", "found"),
+    [((), ["own task 1: attempt 1 failed for SPAWN_FAILED"]), ({"SPAWN_FAILED"}, [])],
+)
+def test_a_failure_of_ours_is_found_unless_a_fault_excuses_it(
+    excused: Collection[str], found: list[str]
+) -> None:
+    run = replace(RUN, tries=(replace(LOST, status="FAILED", reason="SPAWN_FAILED"), WON))
+
+    assert check([run], read_witness(WITNESS), replace(HISTORY, excused=excused)) == found
