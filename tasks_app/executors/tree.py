@@ -10,7 +10,7 @@ import secrets
 import socket
 import struct
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -30,6 +30,8 @@ _PAUSE_SECONDS = 0.02
 _START_SECONDS = 30.0
 # What the kernel says of who wrote to us: pid, user, group.
 _WRITER = struct.Struct("3i")
+# How long a start may overlook that it is not wanted any more.
+_LOOK_SECONDS = 0.5
 #: Each start takes descriptors and a place in the server's queue: hundreds at once take turns.
 _STARTS = threading.BoundedSemaphore(16)
 
@@ -82,7 +84,7 @@ class Tree:
             "words": words or {},
         }
         text = json.dumps(request).encode()
-        with _STARTS:
+        with _in_turn(may_start):
             # One that was asked of a server which just died has not even been begun.
             if not (self._begin(text, server, may_start) or self._begin(text, server, may_start)):
                 raise OSError(errno.ECHILD, "no process could be made that guards its tree")
@@ -95,7 +97,7 @@ class Tree:
             on_failure.enter_context(self._channel)
             with theirs:
                 asked = self._fork(theirs, server, on_failure)
-            is_begun = self._is_answered(server, asked)
+            is_begun = self._is_answered(server, asked, may_start)
             if is_begun:
                 self._ask(request, may_start)
                 on_failure.pop_all()
@@ -119,23 +121,25 @@ class Tree:
         self.stdout, self.stderr = ours
         return asked
 
-    def _is_answered(self, server: ForkServer, asked: int) -> bool:
-        """Wait for the first word of the first process; False: there is none."""
+    def _is_answered(self, server: ForkServer, asked: int, may_start: Callable[[], bool]) -> bool:
+        """Wait for the first word of the first process; False: there is none.
+
+        Whoever is not waited for any longer finds a closed channel, and starts nothing.
+        """
         deadline = monotonic() + _START_SECONDS
         while not (self._is_heard or self.is_over):
+            _go_on_if(may_start)
             if (left := deadline - monotonic()) <= 0:
-                # The server was stopped. Should it wake up, its child finds a closed channel.
-                server.forget(asked)
+                server.forget(asked)  # it was stopped
                 raise OSError(errno.ETIMEDOUT, "the process that guards its tree did not answer")
-            self.wait(left)
+            self.wait(min(left, _LOOK_SECONDS))
         if not self._is_heard:
             server.forget(asked)
         return self._is_heard
 
     def _ask(self, request: bytes, may_start: Callable[[], bool]) -> None:
         """Say what is to be run, unless that may not start any more."""
-        if not may_start():
-            raise NotStarted
+        _go_on_if(may_start)
         self._channel.settimeout(_START_SECONDS)
         with contextlib.suppress(TimeoutError, ConnectionError):
             self._channel.sendall(LENGTH.pack(len(request)) + request)
@@ -261,6 +265,22 @@ class Tree:
             with contextlib.suppress(psutil.NoSuchProcess):
                 found.update(self._first.children(recursive=True))
         return found
+
+
+@contextlib.contextmanager
+def _in_turn(may_start: Callable[[], bool]) -> Iterator[None]:
+    """Wait for a place among those that start, as long as that is wanted."""
+    while not _STARTS.acquire(timeout=_LOOK_SECONDS):
+        _go_on_if(may_start)
+    try:
+        yield
+    finally:
+        _STARTS.release()
+
+
+def _go_on_if(may_start: Callable[[], bool]) -> None:
+    if not may_start():
+        raise NotStarted
 
 
 def _writer(about: list[tuple[int, int, bytes]]) -> psutil.Process | None:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -158,6 +159,38 @@ def test_a_server_that_is_stopped_is_asked_no_more(
     sleeping.terminate()
     assert running.outcome().exit_code == 0
     assert eventually(lambda: not stopped.is_running())
+
+
+def test_a_start_that_waits_for_a_stopped_server_hears_that_it_is_not_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D-53: a kill does not wait for the server, neither in front of it nor in the queue."""
+    monkeypatch.setattr(tree, "_START_SECONDS", 600.0)
+    starts = threading.Semaphore(1)
+    monkeypatch.setattr(tree, "_STARTS", starts)
+    marker = new_marker()
+    assert output("echo on", tmp_path) == b"on\n"
+    stopped = server()
+    stopped.send_signal(signal.SIGSTOP)
+    try:
+        runs = [Run(make_execution(f"sleep {marker}", root=tmp_path)) for _ in range(2)]
+        assert eventually(lambda: is_taken(starts))
+        for run in runs:
+            run.stop(StopReason.KILL)
+        endings = [run.outcome().ending for run in runs]
+    finally:
+        stopped.send_signal(signal.SIGCONT)
+
+    assert endings == [Ending.KILLED, Ending.KILLED]
+    assert output("echo again", tmp_path) == b"again\n"
+    assert living(marker) == []
+
+
+def is_taken(starts: threading.Semaphore) -> bool:
+    if not starts.acquire(blocking=False):
+        return True
+    starts.release()
+    return False
 
 
 def test_a_server_that_has_no_room_says_so_and_goes_on(
