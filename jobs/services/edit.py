@@ -70,6 +70,8 @@ def _write_fields(
     cannot be read, so there is no cycle to bridge, and the edit may be what mends it.
     """
     if changed:
+        if fields.begins_anew(old, changed, now):
+            schedules.leave_out_all(job, now)
         fields.store(job, changed)
         renew(job)
         fields.move_cursors(job, old, changed, now)

@@ -115,12 +115,12 @@ def _column(name: str, value: Any) -> Any:
 def move_cursors(job: Job, old: JobSpec, changed: Mapping[str, Any], now: datetime) -> None:
     """Let every cursor stand where the new zone and window have it.
 
-    Slots before now that no window held until now are not owed: the floor rises. Otherwise what
-    was missed and is yet to be opened stays owed.
+    Where they begin anew the floor rises. Otherwise what was missed and is yet to be opened stays
+    owed.
     """
     if not changed.keys() & _MOVES_SLOTS:
         return
-    is_anew = "time_zone" in changed or _holds_past_anew(job, old, now)
+    is_anew = begins_anew(old, changed, now)
     for row in job.expressions.all():
         cursor = _cursor(job, row, is_anew, now)
         floor_at = now if is_anew else row.floor_at
@@ -129,9 +129,15 @@ def move_cursors(job: Job, old: JobSpec, changed: Mapping[str, Any], now: dateti
         )
 
 
-def _holds_past_anew(job: Job, old: JobSpec, now: datetime) -> bool:
-    """Tell whether the window holds instants before now that it did not hold before."""
-    start, end = job.active_from or _FIRST, job.active_until or _LAST
+def begins_anew(old: JobSpec, changed: Mapping[str, Any], now: datetime) -> bool:
+    """Tell whether slots before now are not owed any more.
+
+    Those of another zone are others; and the window may hold instants that it did not hold before.
+    """
+    if "time_zone" in changed:
+        return True
+    start = changed.get("active_from", old.active_from) or _FIRST
+    end = changed.get("active_until", old.active_until) or _LAST
     starts_earlier = start < min(old.active_from or _FIRST, now)
     return starts_earlier or (old.active_until or _LAST) < min(end, now)
 

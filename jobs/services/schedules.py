@@ -85,6 +85,12 @@ def _apply(
         _set_going(row)
 
 
+def leave_out_all(job: Job, now: datetime) -> None:
+    """Leave gaps where slots had come and were not opened, before an edit has all begin anew."""
+    for row in job.expressions.all():
+        _leave_out(job, row, now)
+
+
 def _leave_out(job: Job, row: ScheduleExpression, now: datetime) -> None:
     """Leave a gap where slots had come and were not opened: the new schedule does not (D-57, I1).
 

@@ -9,7 +9,7 @@ import pytest
 from jobs.models import App, Job, ScheduleExpression, new_revision
 from jobs.rules.enums import Edit, ExpressionKind, JobStatus
 from jobs.rules.spec import ScheduleEdit
-from jobs.services import schedules, set_schedule, set_status
+from jobs.services import edit_job, schedules, set_schedule, set_status
 from tasks_app import services
 from tasks_app.explain import explain
 from tasks_app.models import Gap, Task
@@ -78,6 +78,37 @@ def test_what_was_set_aside_and_can_be_read_leaves_its_slots_in_a_gap(
     (slot,) = [gate for gate in explain(job, at("2 00:02"), None, now=EDITED) if gate.is_blocking]
     assert slot.text.startswith("it was not opened: EDITED (an edit of the schedule came first")
     assert verify(now=at("2 01:00")).is_well
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"time_zone": "Asia/Kolkata"}, {"active_from": at("1 00:00")}],
+    ids=["zone", "window"],
+)
+def test_fields_that_have_the_schedule_begin_anew_leave_such_a_gap_as_well(
+    app: App, change: dict[str, object]
+) -> None:
+    words = {"active_from": START, "time_zone": "UTC"}
+    late = submit(app, "late", now=START, schedule=(MINUTELY,), **words)
+    tick(START)
+
+    edit_job(late.pk, change, app=app, user=ANN, now=EDITED)
+    tick(at("2 00:04"))
+
+    assert gaps() == [OWED]
+    assert dues_of(late) == [at("2 00:04")]
+    assert verify(now=at("2 00:04")).is_well
+
+
+def test_fields_that_leave_slots_where_they_are_leave_no_gap(app: App) -> None:
+    late = submit(app, "late", now=START, schedule=(MINUTELY,))
+    tick(START)
+
+    edit_job(late.pk, {"active_until": at("3 00:00")}, app=app, user=ANN, now=EDITED)
+    tick(at("2 00:04"))
+
+    assert gaps() == []
+    assert dues_of(late) == [at(f"2 00:0{minute}") for minute in range(1, 5)]
 
 
 def test_such_slots_can_be_filled(app: App, job: Job) -> None:
