@@ -51,7 +51,8 @@ KINDS = {
     "printing": Kind(
         _SAY + f"for i in $(seq 3000); do echo {LINE} $i; done; say end", _TRIES, lines=3000
     ),
-    "expiring": Kind(_SAY + "work 1; say end", {**_TRIES, "expiredTime": 4}),
+    # Its next try, after a worker was lost, comes when it is too late for a first one.
+    "expiring": Kind(_SAY + "work 40; say end", {**_TRIES, "expiredTime": 4}),
     "tiny": Kind(_SAY + "say end", _TRIES),
     "untried": Kind(_SAY + "work 3; say end", {"failedAttempts": 0}),
 }
