@@ -171,9 +171,10 @@ def configured_aside() -> Iterator[None]:
     try:
         yield
     finally:
-        if connections["default"] is not configured:
+        replaced = connections["default"]
+        if replaced is not configured and replaced.connection is not None:
             # Not through close(): Django keeps a database in memory open until the process ends.
-            connections["default"].connection.close()
+            replaced.connection.close()
         connections.settings["default"].clear()
         connections.settings["default"].update(words)
         connections["default"] = configured
