@@ -135,10 +135,16 @@ def is_awaited() -> ExpressionWrapper[Q]:
     Somebody depends on the job, or its own next run waits: for the serial order, or for a delay.
     """
     dependents = DependencyEntry.objects.filter(upstream_id=OuterRef("job_id"))
+    asked = Q(awaits_itself()) | Q(Exists(dependents))
+    return ExpressionWrapper(asked, output_field=BooleanField())
+
+
+def awaits_itself() -> ExpressionWrapper[Q]:
+    """As ``is_awaited``, by the job's own next run alone."""
     delays = ScheduleExpression.objects.filter(
         job_id=OuterRef("job_id"), kind=ExpressionKind.DELAY.value
     )
-    asked = Q(job__is_serial=True) | Q(Exists(dependents)) | Q(Exists(delays))
+    asked = Q(job__is_serial=True) | Q(Exists(delays))
     return ExpressionWrapper(asked, output_field=BooleanField())
 
 

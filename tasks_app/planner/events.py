@@ -12,32 +12,35 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models import F, QuerySet
 
 from jobs import audit
 from jobs.expected import Expectations
 from jobs.facts import Facts
-from jobs.models import DependencyEntry, Job, ScheduleExpression
+from jobs.models import Job
 from sentinel_project import dbfaults, prepared
 from sentinel_project.clock import Clock
-from tasks_app import ledger
 from tasks_app.models import Event, Task
 from tasks_app.planner import delays, naming
+from tasks_app.planner.bundles import BATCH, Bundle, bundled, unprocessed, unprocessed_behind
 from tasks_app.planner.release import BEGINNING, Place, release_waiting
 from tasks_app.rules.states import Finder
 
 logger = logging.getLogger(__name__)
 
-BATCH = 100
 #: Jobs looked at in one transaction: a fan-out of thousands must not hold its locks for seconds.
 JOBS_AT_ONCE = 50
 _STEP_ASIDE = timedelta(seconds=30)
 #: For an event whose jobs somebody else holds.
 _LOCKED_PAUSE = timedelta(seconds=1)
-#: A pass waits that long for locks, once: most are held for milliseconds, by another end.
+#: A pass waits that long for locks, once: most are held for milliseconds, by an opener or an edit.
 _PATIENCE = "500ms"
 #: Tries at an event that the database refused: the victim of a deadlock need not wait.
 _TRIES = 3
+#: How often a pass looks for what was left to it: a worker's slot has other things to do.
+_LOOKS = 10
+#: Keys of advisory locks are shared by all that use the database; ours begin here.
+_CARRIERS = 0x53454E << 40
 
 
 def process_events(*, by: Finder, now: datetime, clock: Clock | None = None) -> int:
@@ -47,69 +50,126 @@ def process_events(*, by: Finder, now: datetime, clock: Clock | None = None) -> 
     goes on during the pass; without one the pass takes no time.
     """
     each = _Pass(by, now, clock or (lambda: now))
-    processed = 0
-    while events := _unprocessed(now):
-        idle = [event.pk for event in events if not vars(event)["is_awaited"]]
-        processed += prepared.write(
-            Event, {"pk__in": idle, "processed_at": None}, {"processed_at": now}
-        )
-        for event in events:
-            if vars(event)["is_awaited"]:
-                processed += each.process(event)
-        if len(events) < BATCH:
+    for _ in range(_LOOKS):
+        each.look()
+        if not each.was_carrier:
             break
-    return processed
+        each.now = each.clock()
+    return each.processed
 
 
 @dataclass(slots=True)
 class _Pass:
-    """One pass over the events; whether it has waited for a lock in vain already."""
+    """One pass over the events.
+
+    ``is_patient``: it has not waited for a lock in vain yet. ``was_carrier``: in its last look it
+    had jobs whose events others will have left to it.
+    """
 
     by: Finder
     now: datetime
     clock: Clock
     is_patient: bool = True
+    was_carrier: bool = False
+    processed: int = 0
 
-    def process(self, event: Event) -> bool:
-        """Process one event; one that fails, or is held up, steps aside so that it stops no other.
+    def look(self) -> None:
+        """Process the events that are there."""
+        self.was_carrier = False
+        events = unprocessed(self.now)
+        while events:
+            end, is_all = events[-1].pk, len(events) < BATCH
+            awaited = [event for event in events if vars(event)["is_awaited"]]
+            idle = [event.pk for event in events if not vars(event)["is_awaited"]]
+            self.processed += prepared.write(
+                Event, {"pk__in": idle, "processed_at": None}, {"processed_at": self.now}
+            )
+            for bundle in bundled(awaited, end=end if is_all else None):
+                self._process(bundle)
+            events = [] if is_all else unprocessed_behind(end, self.now)
+
+    def _process(self, bundle: Bundle) -> None:
+        """Process a bundle; what fails, or is held up, steps aside so that it stops no other.
 
         It does so from the clock on: the pass itself may have taken longer than that.
         """
-        rows = Event.objects.filter(pk=event.pk)
+        first = next(iter(bundle.concerned))
+        words = {"event_id": first.pk, "job_id": first.job_id, "events": len(bundle.concerned)}
+        rows = Event.objects.filter(pk__in=[event.pk for event in bundle.concerned])
         try:
-            self._carry_stubbornly(event)
+            self._carry_stubbornly(bundle)
         except Exception as error:
             if dbfaults.is_locked(error):
-                logger.info("event.held_up", extra={"event_id": event.pk, "job_id": event.job_id})
+                logger.info("event.held_up", extra=words)
                 rows.update(not_before=self.clock() + _LOCKED_PAUSE)
+            elif len(bundle.concerned) > 1:
+                logger.warning("event.apart", extra=words, exc_info=True)
+                for alone in bundle.apart():
+                    self._process(alone)
             else:
-                extra = {"event_id": event.pk, "job_id": event.job_id}
-                logger.exception("event.failed", extra=extra)
+                logger.exception("event.failed", extra=words)
                 rows.update(not_before=self.clock() + _STEP_ASIDE, faults=F("faults") + 1)
-            return False
-        return True
 
-    def _carry_stubbornly(self, event: Event) -> None:
+    def _carry_stubbornly(self, bundle: Bundle) -> None:
         for _ in range(_TRIES - 1):
             try:
-                return self._carry(event)
+                return self._carry(bundle)
             except OperationalError as error:
                 if dbfaults.is_locked(error):
                     raise
-                logger.warning("event.again", extra={"event_id": event.pk}, exc_info=True)
-        return self._carry(event)
+                first = next(iter(bundle.concerned))
+                logger.warning("event.again", extra={"event_id": first.pk}, exc_info=True)
+        return self._carry(bundle)
 
-    def _carry(self, event: Event) -> None:
+    def _carry(self, bundle: Bundle) -> None:
+        """Look at the jobs of a bundle, part by part, and mark each event with the last of its own.
+
+        Where another pass is the carrier of a job, the rest is left to that one.
+        """
+        seen: set[int] = set()
+        for part in parts_of(bundle.job_ids):
+            seen.update(part)
+            if not self._carry_to(part, seen, bundle):
+                return
+
+    def _carry_to(self, part: list[int], seen: set[int], bundle: Bundle) -> bool:
+        events: list[Event] | None = None
+        behind: Place | None = BEGINNING
+        while behind is not None:
+            done = 0
+            with transaction.atomic():
+                if not self._becomes_carrier(part) and events is None:
+                    return False
+                jobs = self._locked(part)
+                events = bundle.pending(part, self.now) if events is None else events
+                behind = _look_at(jobs, events, behind, self.now) if events else None
+                if behind is None:
+                    ids = [e.pk for e in events if bundle.concerned[e] <= seen]
+                    done = self._mark(ids)
+            self.processed += done
+        return True
+
+    def _mark(self, event_ids: list[int]) -> int:
         done = {"processed_at": self.now, "processed_by": self.by.value}
-        job_ids = _concerned(event)
-        for part in parts_of(job_ids):
-            behind: Place | None = BEGINNING
-            while behind is not None:
-                with transaction.atomic():
-                    jobs = self._locked(part)
-                    behind = _look_at(jobs, event, behind, self.now)
-                    if behind is None and part[-1] == job_ids[-1]:
-                        prepared.write(Event, {"pk": event.pk, "processed_at": None}, done)
+        return prepared.write(Event, {"pk__in": event_ids, "processed_at": None}, done)
+
+    def _becomes_carrier(self, job_ids: list[int]) -> bool:
+        """Say, until the commit, that this pass carries the events of jobs; False: another does.
+
+        SQLite has one writer at a time, which waits for the one before it.
+        """
+        if connection.vendor != "postgresql":
+            return True
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM unnest(%s::bigint[]) AS key"
+                " WHERE pg_try_advisory_xact_lock(key)",
+                [[_CARRIERS + job_id for job_id in job_ids]],
+            )
+            (taken,) = cursor.fetchone()
+        # Also what it has only for a moment was another's reason to leave an event.
+        self.was_carrier = self.was_carrier or taken > 0
+        return bool(taken == len(job_ids))
 
     def _locked(self, job_ids: list[int]) -> list[Job]:
         """Lock the jobs without waiting, but for once in the pass and not for long."""
@@ -134,40 +194,6 @@ def parts_of(job_ids: Sequence[int]) -> Iterator[list[int]]:
 
 
 @prepared.select
-def _unprocessed(now: datetime) -> QuerySet[Event]:
-    rows = Event.objects.filter(processed_at__isnull=True)
-    rows = rows.filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
-    is_awaited = Q(task__isnull=True) | Q(ledger.is_awaited())
-    rows = rows.annotate(is_awaited=ExpressionWrapper(is_awaited, output_field=BooleanField()))
-    return rows.order_by("id")[:BATCH]
-
-
-def _concerned(event: Event) -> list[int]:
-    """Return the job of the event and its dependents, in the order in which they are locked.
-
-    A job without a schedule has the runs that its upstreams give it (D-33): when the job changed,
-    and not merely one of its tasks, whoever depends on such a dependent is concerned too.
-    """
-    found = {event.job_id, *_dependents(event.job_id)}
-    border = found - {event.job_id} if event.task_id is None else set()
-    while border:
-        passing_on = [job_id for job_id in border if not _has_schedule(job_id)]
-        border = {job_id for passed in passing_on for job_id in _dependents(passed)} - found
-        found |= border
-    return sorted(found)
-
-
-@prepared.select
-def _has_schedule(job_id: int) -> QuerySet[ScheduleExpression, int]:
-    return ScheduleExpression.objects.filter(job_id=job_id).values_list("pk", flat=True)[:1]
-
-
-@prepared.select
-def _dependents(job_id: int) -> QuerySet[DependencyEntry, int]:
-    return DependencyEntry.objects.filter(upstream_id=job_id).values_list("job_id", flat=True)
-
-
-@prepared.select
 def _locked(job_ids: Sequence[int]) -> QuerySet[Job]:
     return Job.objects.select_for_update(no_key=True).filter(pk__in=job_ids).order_by("pk")
 
@@ -180,24 +206,37 @@ def _locked_at_once(job_ids: Sequence[int]) -> QuerySet[Job]:
 
 
 @prepared.select
-def _task(task_id: int) -> QuerySet[Task]:
-    return Task.objects.filter(pk=task_id)
+def _tasks(task_ids: Sequence[int]) -> QuerySet[Task]:
+    return Task.objects.filter(pk__in=task_ids)
 
 
-def _look_at(jobs: list[Job], event: Event, behind: Place, now: datetime) -> Place | None:
-    """Name and release in jobs that are locked; ``event.task`` is read anew under the locks.
+def _look_at(
+    jobs: list[Job], events: Sequence[Event], behind: Place, now: datetime
+) -> Place | None:
+    """Name and release in jobs that are locked: for a changed job, or for ends.
 
-    Returns behind which waiting task to go on; None: all were looked at.
+    The tasks that ended are read anew under the locks. Returns behind which waiting task to go on;
+    None: all were looked at.
     """
-    ended = next(iter(_task(event.task_id)), None) if event.task_id else None
+    change = next((event for event in events if event.task_id is None), None)
+    ended = None if change else _ended(events)
     expectations = Expectations()
     expectations.take(jobs)
     job_ids = [job.pk for job in jobs]
     if behind == BEGINNING:
         for job_id in job_ids:
-            _renew(expectations.facts(job_id), event, ended, expectations, now)
-    by = "" if ended else _change(event)
+            if ended is not None:
+                _follow(expectations.facts(job_id), ended, expectations, now)
+            elif change is not None and change.job_id == job_id:
+                _renew(expectations.facts(job_id), expectations, now)
+    by = _change(change) if change else ""
     return release_waiting(job_ids, expectations, behind=behind, now=now, ended=ended, by=by)
+
+
+def _ended(events: Sequence[Event]) -> list[Task]:
+    """Return the tasks of ends, in the order of these."""
+    found = {task.pk: task for task in _tasks([e.task_id for e in events if e.task_id])}
+    return [found[e.task_id] for e in events if e.task_id in found]
 
 
 def _change(event: Event) -> str:
@@ -207,16 +246,19 @@ def _change(event: Event) -> str:
     return f"a change of job {event.job_id}{author}"
 
 
-def _renew(
-    facts: Facts, event: Event, ended: Task | None, expectations: Expectations, now: datetime
-) -> None:
-    """Open what the event names, and begin the delays of its own job anew."""
-    is_own = facts.job.pk == event.job_id
-    if ended is None and is_own:
-        naming.name_since_pause(facts, expectations, now=now)
-    elif ended is not None and not is_own and facts.is_named:
-        naming.name_runs(facts, ended, expectations, now=now)
-    if is_own and facts.delays:
+def _renew(facts: Facts, expectations: Expectations, now: datetime) -> None:
+    """Open what was named while a job that changed was paused, and begin its delays anew."""
+    naming.name_since_pause(facts, expectations, now=now)
+    if facts.delays:
+        delays.restart(facts)
+
+
+def _follow(facts: Facts, ended: list[Task], expectations: Expectations, now: datetime) -> None:
+    """Open what ends of upstreams name, and begin a job's delays anew after its own."""
+    if facts.is_named:
+        theirs = (task for task in ended if task.job_id != facts.job.pk)
+        naming.name_runs(facts, theirs, expectations, now=now)
+    if facts.delays and any(task.job_id == facts.job.pk for task in ended):
         delays.restart(facts)
 
 

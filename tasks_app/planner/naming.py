@@ -18,10 +18,12 @@ from tasks_app.transitions import Opening
 _NAMING_KINDS = [TaskKind.SCHEDULE.value, TaskKind.TEMP.value]
 
 
-def name_runs(facts: Facts, ended: Task, expectations: Expectations, *, now: datetime) -> None:
-    """Open the run that a done task of an upstream names, once (the unique key decides)."""
-    if facts.job.status == JobStatus.ACTIVE and _names(ended):
-        _open(facts, [ended], expectations, now)
+def name_runs(
+    facts: Facts, ended: Iterable[Task], expectations: Expectations, *, now: datetime
+) -> None:
+    """Open the runs that done tasks of upstreams name, once (the unique key decides)."""
+    if facts.job.status == JobStatus.ACTIVE:
+        _open(facts, filter(_names, ended), expectations, now)
 
 
 def name_since_pause(facts: Facts, expectations: Expectations, *, now: datetime) -> None:
@@ -45,21 +47,30 @@ def _names(ended: Task) -> bool:
 def _open(facts: Facts, done: Iterable[Task], expectations: Expectations, now: datetime) -> None:
     upstreams = expectations.counting(facts)
     namers = {upstream.job_id for upstream in naming_of(upstreams)}
-    openings: dict[datetime, Opening] = {}
+    # Runs of one due time name the same, and a join has as many of them as upstreams.
+    firsts: dict[datetime, int] = {}
     for task in done:
-        due = expectations.named(facts.job.pk, task.due_at) if task.job_id in namers else None
-        if due is None:
-            continue
+        if task.job_id in namers:
+            firsts.setdefault(task.due_at, task.pk)
+    named: dict[datetime, int] = {}
+    for due_at, task_id in firsts.items():
+        due = expectations.named(facts.job.pk, due_at)
+        if due is not None:
+            named.setdefault(due, task_id)
+    openings: list[Opening] = []
+    for due, task_id in named.items():
         if any(ends_before_floor(facts, up, due, expectations) for up in upstreams):
             _leave_gap(facts.job, due, now)
             continue
-        openings[due] = Opening(
-            job=facts.job,
-            due_at=due,
-            expires_at=facts.job.expires_at(due),
-            named_by_id=task.pk,
+        openings.append(
+            Opening(
+                job=facts.job,
+                due_at=due,
+                expires_at=facts.job.expires_at(due),
+                named_by_id=task_id,
+            )
         )
-    transitions.open_tasks(openings.values(), now=now)
+    transitions.open_tasks(openings, now=now)
 
 
 def _leave_gap(job: Job, due: datetime, now: datetime) -> None:

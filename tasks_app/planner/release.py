@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import TypeAlias
 
 from django.db.models import Q, QuerySet
 
 from jobs.expected import Expectations
+from jobs.facts import Upstream
 from jobs.rules.offsets import window
 from sentinel_project import prepared
 from tasks_app import gates, transitions
@@ -29,20 +31,22 @@ def release_waiting(
     *,
     now: datetime,
     behind: Place = BEGINNING,
-    ended: Task | None = None,
+    ended: Sequence[Task] | None = None,
     by: str = "",
 ) -> Place | None:
     """Look at WAITING tasks of jobs whose locks the caller holds, the earliest due first.
 
     Returns behind which of them to go on in another transaction; None: those were all.
-    ``ended``: only those that this task's end can concern. ``by``: what changed, in words.
+    ``ended``: only those that the ends of these tasks can concern; the last that does is what
+    changed. ``by``: what changed, in words.
     """
-    by = f"the end of task {ended.pk} of job {ended.job_id}" if ended else by
+    ends = None if ended is None else _by_job(ended)
     tasks = _waiting(job_ids) if behind == BEGINNING else _waiting_behind(job_ids, *behind)
     for task in tasks:
-        if ended is not None and ended.batch_id not in {None, task.batch_id}:
-            continue
-        if ended is None or _concerns(task, ended, expectations):
+        if ends is None:
+            look_at(task, expectations, by=by, now=now)
+        elif (end := _last_concerning(task, ends, expectations)) is not None:
+            by = f"the end of task {end.pk} of job {end.job_id}"
             look_at(task, expectations, by=by, now=now)
     if len(tasks) < TASKS_AT_ONCE:
         return None
@@ -70,18 +74,36 @@ def _waiting_behind(
     return rows.select_related("job").order_by("due_at", "job_id", "pk")[:TASKS_AT_ONCE]
 
 
-def _concerns(task: Task, ended: Task, expectations: Expectations) -> bool:
-    """Tell whether a waiting task looks at the due time of the one that ended."""
-    if task.job_id == ended.job_id:
-        return task.job.is_serial
-    if ended.kind == TaskKind.TEMP:
-        return True
-    zone = task.job.zone
-    return any(
-        window(upstream.offset, task.due_at, zone).contains(ended.due_at)
-        for upstream in expectations.facts(task.job_id).upstreams
-        if upstream.job_id == ended.job_id
-    )
+#: Tasks that ended, by their jobs, each with its place in the order of their ends.
+_Placed: TypeAlias = list[tuple[int, Task]]
+_Ends: TypeAlias = dict[int, _Placed]
+
+
+def _by_job(ended: Sequence[Task]) -> _Ends:
+    ends: _Ends = {}
+    for place, task in enumerate(ended):
+        ends.setdefault(task.job_id, []).append((place, task))
+    return ends
+
+
+def _last_concerning(task: Task, ends: _Ends, expectations: Expectations) -> Task | None:
+    """Return the last end at whose due time a waiting task looks."""
+    own = ends.get(task.job_id, []) if task.job.is_serial else []
+    found = [(place, end) for place, end in own if end.batch_id in {None, task.batch_id}]
+    for upstream in expectations.facts(task.job_id).upstreams:
+        if theirs := ends.get(upstream.job_id):
+            found += _within(theirs, task, upstream)
+    return max(found, key=itemgetter(0))[1] if found else None
+
+
+def _within(theirs: _Placed, task: Task, upstream: Upstream) -> _Placed:
+    span = window(upstream.offset, task.due_at, task.job.zone)
+    return [
+        (place, end)
+        for place, end in theirs
+        if end.batch_id in {None, task.batch_id}
+        and (end.kind == TaskKind.TEMP or span.contains(end.due_at))
+    ]
 
 
 def look_at(task: Task, expectations: Expectations, *, by: str = "", now: datetime) -> None:

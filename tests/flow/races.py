@@ -77,19 +77,21 @@ def meanwhile(work: Callable[[], R], held: Callable[[], object]) -> R:
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             held()
-            future = pool.submit(_closing, work)
-            _wait_until_stuck_or_done(future)
+            future = pool.submit(closing, work)
+            wait_until_stuck_or_done(future)
         return future.result(timeout=30)
 
 
-def _closing(work: Callable[[], R]) -> R:
+def closing(work: Callable[[], R]) -> R:
+    """Do ``work``, and leave no connection of this thread behind."""
     try:
         return work()
     finally:
         connections.close_all()
 
 
-def _wait_until_stuck_or_done(future: Future[Any]) -> None:
+def wait_until_stuck_or_done(future: Future[Any]) -> None:
+    """Wait until a work of another thread is done, or something waits for a lock."""
     pause, deadline = threading.Event(), clock.monotonic() + 20
     while not future.done():
         assert clock.monotonic() < deadline, "it neither ends nor waits for a lock"
