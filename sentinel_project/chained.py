@@ -95,10 +95,8 @@ def _compiled(steps: Sequence[Step], connection: Any) -> tuple[Statement, list[_
         texts.append(f"w{number} AS ({text})")
         values += own
         binders.append(bind)
-    told = ", ".join(
-        f"(SELECT count(*) FROM w{number}), (SELECT max(id) FROM w{number})"  # noqa: S608 -- ours
-        for number in range(len(steps))
-    )
+    # An update answers 1 for an id, so what is null was not done.
+    told = ", ".join(f"(SELECT max(id) FROM w{number})" for number in range(len(steps)))  # noqa: S608 -- ours
     statement, _ = statement_of(f"WITH {', '.join(texts)} SELECT {told}", values)
     return statement, binders
 
@@ -140,8 +138,8 @@ def _type(field: models.Field[Any, Any], connection: Any) -> str:
 
 def _told(steps: Sequence[Step], found: Sequence[Any], connection: Any) -> int:
     done = 0
-    for step, count, last_id in zip(steps, found[::2], found[1::2], strict=True):
-        if not count:
+    for step, last_id in zip(steps, found, strict=True):
+        if last_id is None:
             break
         if isinstance(step, Insert) and len(step.rows) == 1:
             prepared.note_stored(step.rows[0], last_id, connection)

@@ -30,11 +30,17 @@ class Batch(models.Model):
 
 
 class Task(models.Model):
-    """One run of a job for one due time. Only ``transitions`` writes its status (X-1)."""
+    """One run of a job for one due time. Only ``transitions`` writes its status (X-1).
 
-    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="tasks")
+    Every write of a status is a new entry in every index, so none is there twice or for nulls.
+    """
+
+    # Found by ``task_of_job``.
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="tasks", db_index=False)
     kind = models.CharField(max_length=8, choices=[(kind.value, kind.value) for kind in TaskKind])
-    batch = models.ForeignKey(Batch, null=True, on_delete=models.PROTECT, related_name="tasks")
+    batch = models.ForeignKey(
+        Batch, null=True, on_delete=models.PROTECT, related_name="tasks", db_index=False
+    )
     due_at = models.DateTimeField()
     data_at = models.DateTimeField()
     status = models.PositiveSmallIntegerField(
@@ -65,12 +71,14 @@ class Task(models.Model):
     kill_user = models.CharField(max_length=256, blank=True, default="")
     removes_after_kill = models.BooleanField(default=False)
     #: Copies of the job's, so that the order of dispatch is one index.
-    worker_group = models.ForeignKey(WorkerGroup, on_delete=models.PROTECT)
+    worker_group = models.ForeignKey(WorkerGroup, on_delete=models.PROTECT, db_index=False)
     priority = models.PositiveSmallIntegerField(default=1)
     opened_by_expression = models.ForeignKey(
-        ScheduleExpression, null=True, on_delete=models.SET_NULL, related_name="+"
+        ScheduleExpression, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
-    named_by = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
+    named_by = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     #: In words, as they were then: the expression that opened it, and what let it go (D-74).
     opened_by = models.CharField(max_length=1024, blank=True, default="", db_default="")
     released_by = models.CharField(
@@ -126,7 +134,18 @@ class Task(models.Model):
                 condition=Q(status__in=[TaskStatus.FAILED.value, TaskStatus.KILLED.value]),
                 name="task_broken",
             ),
-            models.Index(fields=["ended_at"], name="task_ended"),
+            models.Index(
+                fields=["ended_at"], condition=Q(ended_at__isnull=False), name="task_ended"
+            ),
+            models.Index(fields=["batch"], condition=Q(batch__isnull=False), name="task_of_batch"),
+            models.Index(
+                fields=["named_by"], condition=Q(named_by__isnull=False), name="task_named_by"
+            ),
+            models.Index(
+                fields=["opened_by_expression"],
+                condition=Q(opened_by_expression__isnull=False),
+                name="task_opened_by",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -139,7 +158,10 @@ class Attempt(models.Model):
     #: It may be megabytes, and is looked at only if it is asked for.
     WHAT_RAN = ("content", "extra", "rendered")
 
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="attempts")
+    # Found by the constraint on its number.
+    task = models.ForeignKey(
+        Task, on_delete=models.CASCADE, related_name="attempts", db_index=False
+    )
     number = models.PositiveIntegerField()
     fence = models.BigIntegerField()
     status = models.CharField(

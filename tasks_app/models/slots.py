@@ -16,7 +16,7 @@ class Event(models.Model):
     ``job`` changed, or its ``task`` ended: the job and its dependents are looked at again.
     """
 
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+", db_index=False)
     task = models.ForeignKey(Task, null=True, on_delete=models.CASCADE, related_name="+")
     created_at = models.DateTimeField()
     processed_at = models.DateTimeField(null=True)
@@ -31,7 +31,11 @@ class Event(models.Model):
             models.Index(
                 fields=["id"], condition=Q(processed_at__isnull=True), name="event_unprocessed"
             ),
-            models.Index(fields=["processed_at"], name="event_processed"),
+            models.Index(
+                fields=["processed_at"],
+                condition=Q(processed_at__isnull=False),
+                name="event_processed",
+            ),
         ]
 
     def __str__(self) -> str:
