@@ -13,7 +13,11 @@ from tasks_app.executors.params import spelled
 
 ALLOW_ROOT = "SENTINEL_ALLOW_ROOT"
 
-_KEPT = ("PATH", "LANG", "LANGUAGE", "TZ")
+_KEPT = (
+    *("PATH", "LANG", "LANGUAGE", "TZ", "LC_ALL", "LC_ADDRESS", "LC_COLLATE", "LC_CTYPE"),
+    *("LC_IDENTIFICATION", "LC_MEASUREMENT", "LC_MESSAGES", "LC_MONETARY", "LC_NAME"),
+    *("LC_NUMERIC", "LC_PAPER", "LC_TELEPHONE", "LC_TIME"),
+)
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 # What makes the loader, libc, a shell or an interpreter load something else than the content, what
@@ -93,11 +97,8 @@ def _inherited(worker: Mapping[str, str]) -> dict[str, str]:
 
     The C locale is replaced: in it, content in UTF-8 breaks half of the world's tools.
     """
-    kept = {
-        name: value
-        for name, value in worker.items()
-        if (name in _KEPT or name.startswith("LC_")) and value not in ("", "C", "POSIX")
-    }
+    found = {name: worker.get(name, "") for name in _KEPT}
+    kept = {name: value for name, value in found.items() if value not in ("", "C", "POSIX")}
     return {"PATH": _DEFAULT_PATH, "LANG": "C.UTF-8", **kept}
 
 

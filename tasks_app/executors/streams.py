@@ -1,4 +1,4 @@
-"""Two threads that carry what a tree prints to where it is kept, byte for byte (X-30, X-32)."""
+"""The thread that carries what a tree prints to where it is kept, byte for byte (X-30, X-32)."""
 
 from __future__ import annotations
 
@@ -16,69 +16,83 @@ _QUIET_MILLISECONDS = 1000
 _PIPE_BYTES = 1024 * 1024
 
 
-class Streams:
-    """Stdout into RESULT and stderr into LOG, drained until both end."""
+class Streams(threading.Thread):
+    """Stdout into RESULT and stderr into LOG, each chunk at once, drained until both end.
+
+    One thread is enough for both, and not the one that attends the tree: what a disk holds up must
+    not hold up a kill.
+    """
 
     def __init__(self, stdout: IO[bytes], stderr: IO[bytes], output: Output, stop: Stop) -> None:
-        self._pumps = (_Pump(stdout, output.result, stop), _Pump(stderr, output.log, stop))
-        for pump in self._pumps:
-            pump.start()
+        super().__init__(name=f"pump-{stdout.fileno()}", daemon=True)
+        self._error: Exception | None = None
+        self._is_cut = False
+        self._is_last = False
+        self._stop_request = stop
+        self._poller = select.poll()
+        self._pipes = {
+            stdout.fileno(): _Pipe(stdout, output.result),
+            stderr.fileno(): _Pipe(stderr, output.log),
+        }
+        for descriptor in self._pipes:
+            self._poller.register(descriptor, select.POLLIN)
+        self.start()
 
     def check(self) -> None:
         """Raise what went wrong while delivering; since then a pipe is drained and not kept."""
-        for pump in self._pumps:
-            if pump.error is not None:
-                raise pump.error
+        if self._error is not None:
+            raise self._error
 
     def finish(self) -> bool:
         """Carry the rest, once the tree is gone; False: somebody outside of it holds a pipe."""
-        for pump in self._pumps:
-            pump.finish()
-        return not any(pump.is_cut for pump in self._pumps)
-
-
-class _Pump(threading.Thread):
-    """Reads one pipe until its end and hands on each chunk at once."""
-
-    def __init__(self, pipe: IO[bytes], deliver: Callable[[bytes], None], stop: Stop) -> None:
-        super().__init__(name=f"pump-{pipe.fileno()}", daemon=True)
-        self.error: Exception | None = None
-        self.is_cut = False
-        self._pipe = pipe
-        self._deliver = deliver
-        self._stop_request = stop
-        self._is_deaf = False
-        self._is_last = threading.Event()
+        self._is_last = True
+        self.join()
+        return not self._is_cut
 
     def run(self) -> None:
-        with self._pipe:
-            poller = select.poll()
-            poller.register(self._pipe, select.POLLIN)
-            budget = _PIPE_BYTES
-            while not self.is_cut:
-                if poller.poll(_QUIET_MILLISECONDS):
-                    data = os.read(self._pipe.fileno(), _CHUNK_BYTES)
-                    if not data:
-                        return
-                    self._hand_on(data)
-                    budget -= len(data) if self._is_last.is_set() else 0
-                    self.is_cut = budget <= 0
-                else:
-                    self.is_cut = self._is_last.is_set()
+        while self._pipes:
+            ready = self._poller.poll(_QUIET_MILLISECONDS)
+            for descriptor, _ in ready:
+                self._carry(descriptor)
+            if not ready and self._is_last:
+                self._is_cut = True
+                for descriptor in list(self._pipes):
+                    self._close(descriptor)
 
-    def finish(self) -> None:
-        self._is_last.set()
-        self.join()
+    def _carry(self, descriptor: int) -> None:
+        """Hand on what is in one pipe now; close it at its end, or if it goes on for ever."""
+        pipe = self._pipes[descriptor]
+        data = os.read(descriptor, _CHUNK_BYTES)
+        self._hand_on(pipe, data)
+        pipe.budget -= len(data) if self._is_last else 0
+        if pipe.budget <= 0:
+            self._is_cut = True
+        if pipe.budget <= 0 or not data:
+            self._close(descriptor)
 
-    def _hand_on(self, data: bytes) -> None:
+    def _close(self, descriptor: int) -> None:
+        self._poller.unregister(descriptor)
+        self._pipes.pop(descriptor).file.close()
+
+    def _hand_on(self, pipe: _Pipe, data: bytes) -> None:
         """Deliver ``data``. A pipe nobody reads would block the content, so reading goes on."""
-        if self._is_deaf:
+        if pipe.is_deaf or not data:
             return
         try:
-            self._deliver(data)
+            pipe.deliver(data)
         except Fenced:
-            self._is_deaf = True
+            pipe.is_deaf = True
             self._stop_request.request(StopReason.FENCED)
         except Exception as error:  # raised again by ``check`` in the thread that runs the tree
-            self._is_deaf = True
-            self.error = error
+            pipe.is_deaf = True
+            self._error = self._error or error
+
+
+class _Pipe:
+    """One of the two; ``budget``: how many bytes more are taken once the tree is gone."""
+
+    def __init__(self, file: IO[bytes], deliver: Callable[[bytes], None]) -> None:
+        self.file = file
+        self.deliver = deliver
+        self.budget = _PIPE_BYTES
+        self.is_deaf = False

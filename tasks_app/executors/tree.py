@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
+import marshal
 import os
 import secrets
 import socket
@@ -76,14 +76,14 @@ class Tree:
         self._first: psutil.Process | None = None
         folder = server.group_of(self._cookie)
         self._group = Cgroup(folder)
-        request = {
-            "argv": argv,
+        request = {  # of plain types: nothing else can be told
+            "argv": [str(word) for word in argv],
             "env": {**env, COOKIE: self._cookie},
             "cwd": str(cwd),
             "cgroup": folder,
-            "words": words or {},
+            "words": dict(words or {}),
         }
-        text = json.dumps(request).encode()
+        text = marshal.dumps(request)
         with _in_turn(may_start):
             # One that was asked of a server which just died has not even been begun.
             if not (self._begin(text, server, may_start) or self._begin(text, server, may_start)):

@@ -139,8 +139,11 @@ def _open(folder: Path) -> int:
 def _remove(home: Path) -> None:
     """Remove ``home``, also where content took its own rights away or was there first."""
     try:
-        _open_up(home)
-        shutil.rmtree(home)
+        try:
+            shutil.rmtree(home)
+        except PermissionError:
+            _open_up(home)
+            shutil.rmtree(home)
     except FileNotFoundError:
         return
     except OSError:

@@ -4,18 +4,19 @@ Forked by ``forkserver``. In a PID namespace it is process 1, so the kernel ends
 elsewhere it makes itself the subreaper, so that whoever loses its parent, daemons included, becomes
 its child. Either way "no child left" proves that the tree is empty.
 
-CHANNEL is a socket to the worker. First comes the request: its length in four bytes, and JSON of
-``argv``, ``env``, ``cwd``, ``cgroup`` (a folder or null) and ``words``, a map of limits and
-``unattended``. Then come ``A`` (the lease was renewed), ``T`` (SIGTERM to all) and ``K`` (SIGKILL
-until empty); its end means ``K`` too, so that nothing outlives a worker that was killed. A worker
-that was only stopped keeps the channel open, so ``unattended`` seconds without ``A`` mean ``K`` as
-well. Up go lines: ``here`` at once, ``started`` or ``failed ERRNO``, ``exit CODE`` or ``signal
-NUMBER``, ``ended CAUSE`` (before a ``K`` of our own) and, last, ``gone``.
+CHANNEL is a socket to the worker. First comes the request: its length in four bytes, and, as
+``marshal`` writes it, a map of ``argv``, ``env``, ``cwd``, ``cgroup`` (a folder or None) and
+``words``, a map of limits and ``unattended``. Then come ``A`` (the lease was renewed), ``T``
+(SIGTERM to all) and ``K`` (SIGKILL until empty); its end means ``K`` too, so that nothing outlives
+a worker that was killed. A worker that was only stopped keeps the channel open, so ``unattended``
+seconds without ``A`` mean ``K`` as well. Up go lines: ``here`` at once, ``started`` or ``failed
+ERRNO``, ``exit CODE`` or ``signal NUMBER``, ``ended CAUSE`` (before a ``K`` of our own) and, last,
+``gone``.
 """
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
 import resource
 import select
@@ -49,6 +50,7 @@ class Init:
         self._renewed_at = time.monotonic()
         self._main: int | None = None
         self._is_killing = False
+        self._unsaid: list[str] = []
         self._pause = _FIRST_PAUSE
         self._wake = _wake_on_child()
         self._poller = select.poll()
@@ -64,15 +66,14 @@ class Init:
         while self._reap():
             self._wait()
         self._group.remove()
-        self._say("gone")
+        self._say(*self._unsaid, "gone")
 
     def _start(self, argv: list[str], env: dict[str, str]) -> bool:
         os.environ["PATH"] = env.get("PATH", os.defpath)  # where the command is looked for
-        every = [number for number in signal.valid_signals() if number not in _UNCATCHABLE]
         try:
             with self._group.joined():
                 self._main = os.posix_spawnp(
-                    argv[0], argv, env, setsid=True, setsigmask=[], setsigdef=every
+                    argv[0], argv, env, setsid=True, setsigmask=(), setsigdef=_CATCHABLE
                 )
         except OSError as error:
             self._group.remove()
@@ -85,17 +86,22 @@ class Init:
         return True
 
     def _reap(self) -> bool:
-        """Collect everyone who ended; tell whether anyone is left."""
+        """Collect everyone who ended; tell whether anyone is left.
+
+        How the main process ended is said at once, unless "gone" is to follow: that is one word.
+        """
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return False
             if pid == 0:
+                if self._unsaid:
+                    self._say(self._unsaid.pop())
                 return True
             if pid == self._main:
                 code = os.waitstatus_to_exitcode(status)
-                self._say(f"exit {code}" if code >= 0 else f"signal {-code}")
+                self._unsaid = [f"exit {code}" if code >= 0 else f"signal {-code}"]
 
     def _wait(self) -> None:
         """Wait for a death or a command; while killing, kill again until nobody is left."""
@@ -151,15 +157,20 @@ class Init:
         except ConnectionError:
             return b""
 
-    def _say(self, line: str) -> None:
+    def _say(self, *lines: str) -> None:
         try:
-            os.write(self._channel, f"{line}\n".encode())
+            os.write(self._channel, "".join(f"{line}\n" for line in lines).encode())
         except OSError:
             # The worker is gone. The end of the channel says the same and is acted upon.
             self._is_killing = True
 
 
-_UNCATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
+#: As numbers: looking at a member of an enumeration would write to it (see ``forkserver``).
+_CATCHABLE = tuple(
+    int(number)
+    for number in signal.valid_signals()
+    if number not in (signal.SIGKILL, signal.SIGSTOP)
+)
 
 
 def _wake_on_child() -> int:
@@ -168,7 +179,6 @@ def _wake_on_child() -> int:
     os.set_blocking(writer, False)
     os.set_blocking(reader, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda number, frame: None)
     return reader
 
 
@@ -233,12 +243,10 @@ def guard(channel: int) -> None:
         return
     os.chdir(request["cwd"])
     words: dict[str, float] = request["words"]
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for name in _RESOURCES.keys() & words.keys():
         _lower(_RESOURCES[name], int(words[name]))
     if os.getpid() != 1:
         kernel.adopt_orphans()
-    kernel.hand_on_nothing()
     group = Cgroup(request["cgroup"])
     Init(channel, words, group).run(request["argv"], request["env"])
 
@@ -247,7 +255,7 @@ def _request(channel: int) -> dict[str, Any] | None:
     """Return what is to be run; None: the worker was gone before it had said so."""
     head = _exactly(channel, LENGTH.size)
     body = head and _exactly(channel, *LENGTH.unpack(head))
-    return json.loads(body) if body else None
+    return marshal.loads(body) if body else None  # noqa: S302 (our own worker's words)
 
 
 def _exactly(channel: int, count: int) -> bytes:

@@ -24,10 +24,14 @@ def enter(namespace: int) -> None:
     _check(_libc.setns(namespace, NEW_PIDS))
 
 
+def mount_privately() -> None:
+    """Let nobody see what we mount, nor what those mount who take a namespace out of ours."""
+    _check(_libc.mount(b"none", b"/", None, ctypes.c_ulong(_RECURSIVE | _PRIVATE), None))
+
+
 def mount_proc() -> None:
     """Let /proc show our own namespace of process ids, to us and our children alone."""
     unshare(NEW_MOUNTS)
-    _check(_libc.mount(b"none", b"/", None, ctypes.c_ulong(_RECURSIVE | _PRIVATE), None))
     _check(_libc.mount(b"proc", b"/proc", b"proc", ctypes.c_ulong(_HARMLESS), None))
 
 

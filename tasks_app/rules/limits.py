@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
@@ -26,7 +26,7 @@ class Limits:
 
     def words(self) -> dict[str, int]:
         """Return what is limited, and to how much."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name in _NAMES if (value := getattr(self, name)) is not None}
 
 
 NO_LIMITS = Limits()
