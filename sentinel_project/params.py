@@ -33,7 +33,7 @@ class Param(Expression):
     def value(self, arguments: Mapping[str, Any], connection: Any) -> Any:
         given = arguments[self.name]
         value = given if self.index is None else _item(given, self.index)
-        if isinstance(value, datetime):
+        if type(value) is not int and isinstance(value, datetime):
             return connection.ops.adapt_datetimefield_value(value)
         return value
 
@@ -85,8 +85,14 @@ def binder(param: object) -> Callable[[Mapping[str, Any], Any], Any]:
     return lambda *_: param
 
 
+#: Single values, told apart at once: whether something is a sequence takes long to find out.
+_SINGLE = frozenset({bool, datetime, int, str})
+
+
 def length(value: object) -> int:
     """Return the padded length of a list, 0 for a single value, -1 for none."""
+    if type(value) in _SINGLE:
+        return 0
     if isinstance(value, Sequence) and not isinstance(value, str):
         return 1 << (len(value) - 1).bit_length()
     return -1 if value is None else 0
@@ -111,5 +117,5 @@ def is_empty(arguments: dict[str, Any]) -> bool:
     return any(
         isinstance(value, Sequence) and not value
         for value in arguments.values()
-        if not isinstance(value, str)
+        if type(value) not in _SINGLE and not isinstance(value, str)
     )

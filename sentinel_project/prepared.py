@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -151,11 +152,46 @@ def stored(
     rows: Sequence[models.Model], fields: Sequence[models.Field[Any, Any]], connection: Any
 ) -> list[Any]:
     """Return the values of ``fields`` as the database takes them, row by row."""
+    plain = _plain_types(type(rows[0]), connection.vendor)
     return [
-        field.get_db_prep_save(field.pre_save(row, add=True), connection)
+        _stored(row, field, plain.get(field.attname), connection)
         for row in rows
         for field in fields
     ]
+
+
+def _stored(row: models.Model, field: Any, kind: type | None, connection: Any) -> Any:
+    if kind is not None:
+        value = getattr(row, field.attname)
+        if value is None or type(value) is kind:
+            return value
+    return field.get_db_prep_save(field.pre_save(row, add=True), connection)
+
+
+#: What a field takes as it is: asking Django for it costs more than all the rest of an insert.
+_PLAIN: Mapping[str, type] = {
+    "BigIntegerField": int,
+    "BooleanField": bool,
+    "CharField": str,
+    "ForeignKey": int,
+    "IntegerField": int,
+    "PositiveIntegerField": int,
+    "PositiveSmallIntegerField": int,
+    "TextField": str,
+}
+
+
+@cache
+def _plain_types(model: type[models.Model], vendor: str) -> dict[str, type]:
+    """Return of which type a field's values are if it gives them as they are, by its name."""
+    plain: dict[str, type] = {}
+    for field in own_fields(model):
+        name = field.get_internal_type()
+        if name in _PLAIN:
+            plain[field.attname] = _PLAIN[name]
+        elif (name, vendor) == ("DateTimeField", "postgresql") and not field.auto_now:
+            plain[field.attname] = datetime
+    return plain
 
 
 def note_stored(row: models.Model, row_id: int, connection: Any) -> None:

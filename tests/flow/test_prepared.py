@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection, connections, transaction
@@ -15,8 +17,9 @@ from pytest_django.plugin import DjangoDbBlocker
 from jobs.models import WorkerGroup
 from sentinel_project import prepared, statements
 from sentinel_project.statements import OPEN, Statement
-from tasks_app.models import Task
-from tests.builders import make_app, make_job, make_task
+from tasks_app.models import Attempt, Task
+from tasks_app.rules.states import AttemptStatus
+from tests.builders import NOW, make_app, make_job, make_task
 from tests.engine import private_database
 from tests.flow.races import a_name
 
@@ -51,6 +54,28 @@ def test_rows_that_are_inserted_together_get_their_own_ids(engine: str, count: i
     found = WorkerGroup.objects.in_bulk([group.pk for group in groups])
     assert [found[group.pk].name for group in groups] == [group.name for group in groups]
     assert {group._state.adding for group in groups} == {False}
+
+
+def test_a_row_is_stored_as_the_orm_stores_it(engine: str) -> None:
+    task = make_task(job=make_job(app=make_app(name=a_name())))
+    words: dict[str, Any] = {
+        "task": task,
+        "status": AttemptStatus.LOST,
+        "worker": "100% 'odd'",
+        "claimed_at": NOW,
+        "lease_until": NOW.astimezone(ZoneInfo("Asia/Shanghai")),
+        "exit_code": signal.SIGKILL,
+        "content": "ü",
+        "extra": {"day": ["é", None, 1.5]},
+    }
+
+    prepared.insert(Attempt(number=1, fence=2**40, **words))
+    Attempt.objects.create(number=2, fence=2**40, **words)
+
+    ours, orms = Attempt.objects.filter(task=task).order_by("number").values()
+    assert {**ours, "id": 0, "number": 0} == {**orms, "id": 0, "number": 0}
+    assert ours["exit_code"] == 9
+    assert ours["lease_until"] == NOW
 
 
 def test_a_row_that_a_constraint_has_already_is_not_inserted(engine: str) -> None:
