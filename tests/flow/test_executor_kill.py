@@ -219,12 +219,20 @@ def test_a_run_whose_guard_was_killed_still_leaves_nothing(
 def test_what_emptied_its_environment_outlives_its_guard_in_a_mere_group_alone(
     tmp_path: Path, marker: str, containment: str
 ) -> None:
-    """X-21: why a control group is better, where no namespace can be made."""
+    """X-21: why a control group is better, where no namespace can be made.
+
+    There the worker may be just in time: it hears of a guard's end an instant before the kernel
+    gives away what came out of it. So that is tried again.
+    """
     content = f"setsid env -i sleep {marker} & sleep 0.3; kill -9 $PPID; sleep 1"
+    is_mere_group = containment == "process-group"
 
-    Run(make_execution(content, root=tmp_path)).outcome()
+    for _ in range(5 if is_mere_group else 1):
+        Run(make_execution(content, root=tmp_path)).outcome()
+        if living(marker):
+            break
 
-    assert bool(living(marker)) == (containment == "process-group")
+    assert bool(living(marker)) == is_mere_group
 
 
 def test_a_run_whose_guard_was_stopped_can_be_killed(tmp_path: Path, marker: str) -> None:
