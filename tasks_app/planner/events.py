@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import F, QuerySet
@@ -95,20 +96,21 @@ class _Pass:
         """
         first = next(iter(bundle.concerned))
         words = {"event_id": first.pk, "job_id": first.job_id, "events": len(bundle.concerned)}
-        rows = Event.objects.filter(pk__in=[event.pk for event in bundle.concerned])
         try:
             self._carry_stubbornly(bundle)
         except Exception as error:
-            if dbfaults.is_locked(error):
-                logger.info("event.held_up", extra=words)
-                rows.update(not_before=self.clock() + _LOCKED_PAUSE)
-            elif len(bundle.concerned) > 1:
-                logger.warning("event.apart", extra=words, exc_info=True)
+            is_locked = dbfaults.is_locked(error)
+            if len(bundle.concerned) > 1:  # the trouble of one is not to be that of the others
+                level = logging.INFO if is_locked else logging.WARNING
+                logger.log(level, "event.apart", extra=words, exc_info=not is_locked)
                 for alone in bundle.apart():
                     self._process(alone)
+            elif is_locked:
+                logger.info("event.held_up", extra=words)
+                _step_aside(first, until=self.clock() + _LOCKED_PAUSE)
             else:
                 logger.exception("event.failed", extra=words)
-                rows.update(not_before=self.clock() + _STEP_ASIDE, faults=F("faults") + 1)
+                _step_aside(first, until=self.clock() + _STEP_ASIDE, faults=F("faults") + 1)
 
     def _carry_stubbornly(self, bundle: Bundle) -> None:
         for _ in range(_TRIES - 1):
@@ -126,13 +128,12 @@ class _Pass:
 
         Where another pass is the carrier of a job, the rest is left to that one.
         """
-        seen: set[int] = set()
+        looked_at: dict[Event, set[int]] = {}
         for part in parts_of(bundle.job_ids):
-            seen.update(part)
-            if not self._carry_to(part, seen, bundle):
+            if not self._carry_to(part, looked_at, bundle):
                 return
 
-    def _carry_to(self, part: list[int], seen: set[int], bundle: Bundle) -> bool:
+    def _carry_to(self, part: list[int], looked_at: dict[Event, set[int]], bundle: Bundle) -> bool:
         events: list[Event] | None = None
         behind: Place | None = BEGINNING
         while behind is not None:
@@ -142,12 +143,19 @@ class _Pass:
                     return False
                 jobs = self._locked(part)
                 events = bundle.pending(part, self.now) if events is None else events
-                behind = _look_at(jobs, events, behind, self.now) if events else None
+                behind = self._look_as_of(jobs, events, behind) if events else None
                 if behind is None:
-                    ids = [e.pk for e in events if bundle.concerned[e] <= seen]
+                    for event in events:
+                        looked_at.setdefault(event, set()).update(part)
+                    ids = [e.pk for e in events if bundle.concerned[e] <= looked_at[e]]
                     done = self._mark(ids)
             self.processed += done
         return True
+
+    def _look_as_of(self, jobs: list[Job], events: Sequence[Event], behind: Place) -> Place | None:
+        """Look as of the newest event at least: it would find nothing before its own instant."""
+        now = max(self.now, *(event.created_at for event in events))
+        return _look_at(jobs, events, behind, now)
 
     def _mark(self, event_ids: list[int]) -> int:
         done = {"processed_at": self.now, "processed_by": self.by.value}
@@ -185,6 +193,12 @@ class _Pass:
         jobs = _locked(job_ids)
         self.is_patient = True
         return jobs
+
+
+def _step_aside(event: Event, *, until: datetime, **words: Any) -> None:
+    """Leave an event alone for a while, unless somebody has carried it meanwhile."""
+    rows = Event.objects.filter(pk=event.pk, processed_at=None)
+    rows.update(not_before=until, **words)
 
 
 def parts_of(job_ids: Sequence[int]) -> Iterator[list[int]]:

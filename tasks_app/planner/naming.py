@@ -21,9 +21,19 @@ _NAMING_KINDS = [TaskKind.SCHEDULE.value, TaskKind.TEMP.value]
 def name_runs(
     facts: Facts, ended: Iterable[Task], expectations: Expectations, *, now: datetime
 ) -> None:
-    """Open the runs that done tasks of upstreams name, once (the unique key decides)."""
-    if facts.job.status == JobStatus.ACTIVE:
-        _open(facts, filter(_names, ended), expectations, now)
+    """Open the runs that done tasks of upstreams name, once (the unique key decides).
+
+    What ended while the job was PAUSED is left to its resume, and what ended before is not.
+    """
+    if facts.job.status == JobStatus.PAUSED:
+        ended = [task for task in ended if _ended_before(task, facts.job.paused_at)]
+    elif facts.job.status != JobStatus.ACTIVE:
+        return
+    _open(facts, filter(_names, ended), expectations, now)
+
+
+def _ended_before(task: Task, paused_at: datetime | None) -> bool:
+    return paused_at is not None and task.ended_at is not None and task.ended_at < paused_at
 
 
 def name_since_pause(facts: Facts, expectations: Expectations, *, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,13 +10,16 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from jobs.models import App, Job
+from jobs.models import App, Job, ScheduleExpression, new_revision
+from jobs.rules.enums import JobStatus
+from jobs.services import set_status
 from tasks_app import planner
 from tasks_app.models import Event, Task
+from tasks_app.planner import events
 from tasks_app.planner.events import JOBS_AT_ONCE
 from tasks_app.rules.states import Finder, TaskStatus
 from tests.builders import make_app
-from tests.engine import after, begin, end, run, status_of, task_of, tick
+from tests.engine import ANN, after, begin, claim, end, run, status_of, task_of, tick
 from tests.flow.races import DUE, scheduled
 from tests.flow.test_database_faults import RefusingRow
 
@@ -147,3 +150,62 @@ def test_an_end_is_for_its_own_next_run_as_well(app: App) -> None:
 
     assert status_of(following) is S.READY
     assert status_of(task_of(job, DUE)) is S.READY
+
+
+MOMENT = timedelta(milliseconds=1)
+
+
+def test_what_came_behind_the_instant_of_a_pass_is_judged_by_its_own(app: App) -> None:
+    """X-8: the clock of a worker's pass is read before beat leaves the event that it finds."""
+    over = DUE + timedelta(minutes=5)
+    upstream = scheduled(app, active_until=over)
+    waiting = join(app, [upstream])
+    never = {"text": "0 0 1 9 9 ?", "next_due_at": None}
+    ScheduleExpression.objects.filter(job=upstream).update(**never)
+    Job.objects.filter(pk=upstream.pk).update(revision=new_revision())
+    tick(DUE)
+    assert status_of(task_of(waiting, DUE)) is S.WAITING
+    assert planner.note_ended_windows(now=over) == 1
+
+    planner.process_events(by=Finder.TRIGGER, now=over - MOMENT)
+
+    assert status_of(task_of(waiting, DUE)) is S.READY
+
+
+def test_an_end_names_a_run_of_a_job_that_was_paused_before_it_was_carried(app: App) -> None:
+    """D-36, D-56: what ended before the pause is not left to the resume, which asks for later."""
+    upstream = scheduled(app)
+    named = scheduled(app, schedule=(), dependencies=(after(upstream),))
+    tick(DUE)
+    run(task_of(upstream, DUE), now=DUE)
+    set_status(named.pk, JobStatus.PAUSED, app=app, user=ANN, now=DUE + MOMENT)
+
+    tick(DUE + MOMENT)
+    assert claim(task_of(named, DUE), now=DUE + MOMENT) is None
+    set_status(named.pk, JobStatus.ACTIVE, app=app, user=ANN, now=DUE + 2 * MOMENT)
+    tick(DUE + 2 * MOMENT)
+
+    assert claim(task_of(named, DUE), now=DUE + 2 * MOMENT) is not None
+
+
+def test_an_end_that_steps_aside_between_two_parts_is_not_marked_by_the_second(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X-8: another pass may have it step aside, and a third take that back."""
+    monkeypatch.setattr(events, "JOBS_AT_ONCE", 1)
+    upstream = scheduled(app)
+    dependents = [join(app, [upstream]) for _ in range(2)]
+    tick(DUE)
+    run(task_of(upstream, DUE), now=DUE)
+    aside = iter([DUE + timedelta(seconds=1), None])
+
+    def step_aside(execute: Callable[..., object], sql: str, *rest: object) -> object:
+        if sql.startswith("SELECT") and '"tasks_app_event"."id" IN' in sql:
+            Event.objects.filter(processed_at=None).update(not_before=next(aside, None))
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(step_aside):
+        process()
+    tick(DUE + timedelta(minutes=1))
+
+    assert {status_of(task_of(job, DUE)) for job in dependents} == {S.READY}

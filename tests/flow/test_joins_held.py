@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -96,3 +97,22 @@ def test_an_end_is_marked_when_the_last_of_its_dependents_was_looked_at(app: App
 
     planner.process_events(by=Finder.BEAT, now=left.get().not_before or DUE)
     assert {status_of(task_of(job, DUE)) for job in many} == {S.READY}
+
+
+def test_a_job_that_is_held_holds_up_no_end_but_those_that_concern_it(app: App) -> None:
+    """X-8: an edit takes its time, and whoever shares an upstream with that job goes on."""
+    first, second = scheduled(app), scheduled(app)
+    edited = scheduled(app, dependencies=(after(first),))
+    other = scheduled(app, dependencies=(after(second),))
+    join = scheduled(app, dependencies=(after(first), after(second)))
+    tick(DUE)
+    for upstream in (first, second):
+        end(begin(task_of(upstream, DUE), now=DUE), now=DUE)
+
+    with held(f"SELECT id FROM jobs_job WHERE id = {edited.pk} FOR NO KEY UPDATE"):
+        planner.process_events(by=Finder.TRIGGER, now=DUE)
+
+        assert status_of(task_of(other, DUE)) is S.READY
+        assert status_of(task_of(join, DUE)) is S.READY
+    planner.process_events(by=Finder.BEAT, now=DUE + timedelta(seconds=1))
+    assert status_of(task_of(edited, DUE)) is S.READY
