@@ -12,7 +12,7 @@ import subprocess
 import sys
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -96,12 +96,19 @@ class Installation:
 
     def part(self, *words: str) -> psutil.Process:
         """Return the part whose command line has ``words``: the child of ``up`` itself."""
+        return self._child(lambda line: set(words) <= set(line))
+
+    def broker(self) -> psutil.Process:
+        """Return the embedded broker, which writes its socket over its command line."""
+        return self._child(lambda line: "broker.sock" in " ".join(line))
+
+    def _child(self, is_meant: Callable[[list[str]], bool]) -> psutil.Process:
         supervisor = int((self.run_dir / "up.lock").read_text())
         for child in psutil.Process(supervisor).children():
             with suppress(psutil.NoSuchProcess):  # ended, and not waited for yet
-                if set(words) <= set(child.cmdline()):
+                if is_meant(child.cmdline()):
                     return child
-        raise LookupError(words)
+        raise LookupError("no such part")
 
     def answers(self) -> bool:
         """Tell whether the web process answers."""

@@ -26,7 +26,7 @@ from tasks_app.turns import Finished, Slot, Turn, leaving
 from tests.builders import NOW, make_job, make_task
 from tests.engine import status_of
 
-pytestmark = pytest.mark.usefixtures("committed_db", "work_dir")
+pytestmark = pytest.mark.usefixtures("committed_db", "spelled_statements", "work_dir")
 
 S = TaskStatus
 DONE = Outcome(Ending.SUCCESS, 0, None, "Ended with exit code 0.")
